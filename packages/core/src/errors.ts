@@ -4,7 +4,7 @@
  */
 
 /** Which of the few error classes a code belongs to; callers act on the class, people read the code. */
-export type ErrorKind = "format" | "policy" | "store" | "usage" | "internal" | "undetermined";
+export type ErrorKind = "format" | "policy" | "store" | "usage" | "internal" | "undetermined" | "rejected";
 
 /** One row of the table: what the code means and what to do about it. `docs/errors.md` is kept equal to it by a test. */
 export interface ErrorRow {
@@ -15,16 +15,109 @@ export interface ErrorRow {
 
 /** The one table of error codes, sorted by code. */
 export const errorTable = {
+  "auth-file-malformed": {
+    kind: "format",
+    meaning:
+      "A file with registry credentials (`auth.json`, docker's `config.json`, `.dockercfg`) is not what its format says.",
+    remedy: "Correct the file, or write it again with `signet login`.",
+  },
   "base64-malformed": {
     kind: "format",
     meaning: "A text that must be standard, padded base64 (RFC 4648 section 4) is not.",
     remedy: "Encode the bytes again with `base64`; URL-safe or unpadded base64 is not accepted.",
+  },
+  "certificate-unusable": {
+    kind: "format",
+    meaning: "A certificate or key for a registry cannot be read, does not fit, or lacks its partner.",
+    remedy: "Put `X.cert` beside `X.key`, and give CA certificates the extension `.crt`.",
+  },
+  "command-line-malformed": {
+    kind: "usage",
+    meaning: "A command was called with arguments or options that it does not take, or that do not go together.",
+    remedy: "See `signet COMMAND --help`, which has an example.",
+  },
+  "compression-malformed": {
+    kind: "format",
+    meaning: "Compressed data is damaged, ends too early, or has octets after its end.",
+    remedy: "Fetch or make the file again.",
+  },
+  "credential-helper-failed": {
+    kind: "store",
+    meaning: "A credential helper could not be started, took too long, or reported a problem.",
+    remedy: "Run `docker-credential-NAME get` by hand, with the host on standard input.",
+  },
+  "destination-unsuitable": {
+    kind: "store",
+    meaning:
+      "The destination cannot take the image: it is of another kind, or cannot keep signatures or manifests of this type.",
+    remedy: "Choose another destination, or follow the hint.",
   },
   "digest-malformed": {
     kind: "format",
     meaning:
       "A digest is not `sha256:`, `sha384:` or `sha512:` followed by exactly 64, 96 or 128 lower-case hex digits.",
     remedy: "Copy the digest whole, in lower case, with its algorithm.",
+  },
+  "digest-mismatch": {
+    kind: "store",
+    meaning: "Bytes that were received do not have the digest or size they were asked for by; they are not used.",
+    remedy: "The source is damaged or lies: compare with another source.",
+  },
+  "disk-full": {
+    kind: "store",
+    meaning: "There is no space (or quota) left to write to.",
+    remedy: "Free some space and try again; nothing was half-written.",
+  },
+  "file-missing": {
+    kind: "store",
+    meaning: "A file or folder that was named does not exist.",
+    remedy: "Check the path.",
+  },
+  "file-unreadable": {
+    kind: "store",
+    meaning: "A file or folder exists and cannot be read.",
+    remedy: "Check what it is, who owns it and what its mode allows.",
+  },
+  "file-unwritable": {
+    kind: "store",
+    meaning: "A file or folder cannot be written; what was there before is unchanged.",
+    remedy: "Check that the folder exists, who owns it and what its mode allows.",
+  },
+  "gpg-failed": {
+    kind: "store",
+    meaning: "gpg was asked for something and did not do it.",
+    remedy: "Read gpg's own words in the message; run the same by hand, such as `gpg --list-secret-keys`.",
+  },
+  "gpg-missing": {
+    kind: "store",
+    meaning: "A key of the gpg keyring is wanted, and gpg cannot be started.",
+    remedy: "Install gnupg, or use a key file.",
+  },
+  "identity-missing": {
+    kind: "usage",
+    meaning: "A signature is to be made for an image whose name is no docker reference.",
+    remedy: "Say which image the signature is for: `--identity` or `--sign-identity host/repo:tag`.",
+  },
+  "image-malformed": {
+    kind: "format",
+    meaning: "A folder, layout or archive does not have the form its transport prescribes.",
+    remedy: "Make it again with the tool that wrote it, and name the right transport.",
+  },
+  "image-missing": {
+    kind: "store",
+    meaning: "The place that was named can be read, and the image, manifest or blob is not there.",
+    remedy: "Check tag and digest; without a tag, the place must hold exactly one image.",
+  },
+  "image-name-malformed": {
+    kind: "usage",
+    meaning: "An image name is not written as `transport:…`, or what follows the transport is not what it expects.",
+    remedy:
+      "Write `docker://host/repo:tag`, `dir:PATH`, `oci:PATH[:TAG]` or `oci-archive:FILE[:TAG]`; a bare name means docker://.",
+  },
+  "image-rejected": {
+    kind: "rejected",
+    meaning: "A verdict that was required to be an acceptance is a rejection.",
+    remedy: "Read the reasons; nothing was decided differently by asking for the acceptance.",
   },
   "input-too-large": {
     kind: "format",
@@ -41,10 +134,164 @@ export const errorTable = {
     meaning: "A document is not well-formed JSON, or its members are not the ones its format allows.",
     remedy: "Look at the offset and path in the message.",
   },
+  "key-ambiguous": {
+    kind: "usage",
+    meaning: "Several keys fit what was named as the key.",
+    remedy: "Name the key by its full fingerprint.",
+  },
+  "key-malformed": {
+    kind: "format",
+    meaning: "A public key has impossible numbers or a form that the cryptographic library refuses.",
+    remedy: "Export the key again, for example with `gpg --export`.",
+  },
+  "manifest-malformed": {
+    kind: "format",
+    meaning: "A manifest cannot be read, or can be read in two ways.",
+    remedy: "Fetch it again; a manifest that says two things at once is refused on purpose.",
+  },
+  "manifest-unsupported": {
+    kind: "format",
+    meaning: "A manifest is of a type or schema version that is not known.",
+    remedy: "Docker schema 1 and 2, docker lists, OCI manifests and indexes are read.",
+  },
+  "no-trust-anchors": {
+    kind: "policy",
+    meaning: "A rule that demands a signature names no key that can be used, so nothing could ever satisfy it.",
+    remedy: "Check that the key files hold OpenPGP public keys, for example with `signet keys list`.",
+  },
+  "openpgp-malformed": {
+    kind: "format",
+    meaning:
+      "An OpenPGP message does not have the one form that is accepted: a signed message, compressed at most once.",
+    remedy: "Look at the rule named in the message; sign again with `signet sign` or `gpg --sign`.",
+  },
+  "passphrase-required": {
+    kind: "usage",
+    meaning: "A secret key is protected by a passphrase, and none was given.",
+    remedy: "Use `--passphrase-file FILE`; its first line counts.",
+  },
+  "passphrase-wrong": {
+    kind: "usage",
+    meaning: "A secret key cannot be unlocked with the passphrase that was given.",
+    remedy: "Check the passphrase file: its first line, without the line end, is the passphrase.",
+  },
+  "payload-incomplete": {
+    kind: "usage",
+    meaning: "A signature payload was to be written without a digest or a reference.",
+    remedy: "Name the image with its repository, and a tag or digest.",
+  },
+  "payload-malformed": {
+    kind: "format",
+    meaning: "A simple-signing payload is of another type, or its digest or timestamp is none.",
+    remedy: "Look at the path in the message; the signature must be made anew.",
+  },
+  "platform-missing": {
+    kind: "format",
+    meaning: "A manifest list has no image for the platform that was asked for.",
+    remedy: "Choose a platform that the list has, with --override-os, --override-arch and --override-variant.",
+  },
+  "policy-malformed": {
+    kind: "policy",
+    meaning: "A policy.json is not well-formed, holds something that is not known, or leaves something out.",
+    remedy: "Correct the place that the message names; `signet policy check` reads the file without using it.",
+  },
+  "policy-missing": {
+    kind: "store",
+    meaning: "No policy.json was named, and none is in the places where it is searched.",
+    remedy: "Use `--policy FILE`, or put one at `/etc/containers/policy.json`.",
+  },
+  "proxy-malformed": {
+    kind: "usage",
+    meaning: "A proxy named in the environment is not a URL that can be used.",
+    remedy: "Write `HTTPS_PROXY=http://host:port`; hosts to reach directly go into `NO_PROXY`.",
+  },
+  "reference-incomplete": {
+    kind: "usage",
+    meaning: "A signature is to be made for a reference with neither tag nor digest.",
+    remedy: "Name the image with a tag: `host/repo:tag`.",
+  },
   "reference-malformed": {
     kind: "format",
     meaning: "An image name does not follow the grammar of docker references.",
     remedy: "Write it as `host/path:tag` or `host/path@sha256:…`, with a lower-case path.",
+  },
+  "registries-d-malformed": {
+    kind: "policy",
+    meaning:
+      "A registries.d file does not parse, contradicts another one, or names a store that cannot be understood or read.",
+    remedy: "Correct the file, line and key that the message names.",
+  },
+  "registry-error": {
+    kind: "store",
+    meaning: "A registry or its token service answered with something other than what was asked for.",
+    remedy: "Read the status and the server's own words in the message; ask whoever runs it.",
+  },
+  "registry-forbidden": {
+    kind: "store",
+    meaning: "A registry knows who is asking and refuses.",
+    remedy: "Ask whoever runs the registry for access to the repository.",
+  },
+  "registry-unauthorized": {
+    kind: "store",
+    meaning: "A registry wants credentials and has none, or does not accept those it was given.",
+    remedy: "Use `signet login HOST`.",
+  },
+  "registry-unreachable": {
+    kind: "store",
+    meaning: "No answer from a registry: name not found, connection refused or lost, or too slow.",
+    remedy: "Check host, port, proxy and network.",
+  },
+  "registry-url-refused": {
+    kind: "store",
+    meaning:
+      "A registry named a URL elsewhere (token service, redirect, next page, upload) that is not followed: it would give credentials away, leave https, or lead into a private network.",
+    remedy: "Ask whoever runs the registry. If the place is right, name it as trusted.",
+  },
+  "requirement-undetermined": {
+    kind: "undetermined",
+    meaning: "A requirement of the policy could not be evaluated, and no other one rejected the image.",
+    remedy: "Follow the hint; until then the image is not accepted.",
+  },
+  "secret-key-unusable": {
+    kind: "format",
+    meaning:
+      "No secret key that can sign: none in the file or keyring, or expired, revoked, kept elsewhere, or not for signing.",
+    remedy: "Follow the reason in the message; `signet keys show` lists what a key can do.",
+  },
+  "signature-blob-malformed": {
+    kind: "format",
+    meaning: "A stored signature is neither an OpenPGP message nor a known frame.",
+    remedy: "Look at the first octets; a web server that answers with a page is a usual cause.",
+  },
+  "signature-store-error": {
+    kind: "store",
+    meaning: "A signature store answered with something that is neither a signature nor the word that there is none.",
+    remedy: "Follow the hint; ask whoever runs the store.",
+  },
+  "signature-store-unwritable": {
+    kind: "store",
+    meaning: "The place that is configured for signatures cannot be written to, or cannot take what it was given.",
+    remedy: "Give a `lookaside-staging: file:///…` in registries.d, or name another store.",
+  },
+  "signing-failed": {
+    kind: "format",
+    meaning: "A signature that was just made does not hold against its own key and content; it was thrown away.",
+    remedy: "Check that secret and public key belong together and that gpg's configuration asks for no weak algorithm.",
+  },
+  "store-busy": {
+    kind: "store",
+    meaning: "Another process is writing to the same place and did not finish in time.",
+    remedy: "Try again when it has finished.",
+  },
+  "tls-failed": {
+    kind: "store",
+    meaning: "No trustworthy TLS connection: the certificate is not accepted, or the other side does not speak TLS.",
+    remedy: "Put the CA certificate into `certs.d/HOST/ca.crt`; use `--tls-verify=false` only in tests.",
+  },
+  "transport-unsupported": {
+    kind: "usage",
+    meaning: "An image name asks for a transport that Signet does not know or does not offer here.",
+    remedy: "Use docker://, dir:, oci: or oci-archive:; other tools such as skopeo convert from and to the rest.",
   },
 } as const;
 
@@ -135,6 +382,9 @@ export class UsageError extends SignetError {}
 
 /** Judging was started and could not be finished; never an acceptance. `details.evidence` holds what was found. */
 export class UndeterminedError extends SignetError {}
+
+/** Only `requireAccepted` throws it: a rejection, for callers who asked for an acceptance or an exception. */
+export class RejectedError extends SignetError {}
 
 /** Cannot happen. */
 export class InternalError extends SignetError {

@@ -24,6 +24,12 @@ export interface RunningHash {
 /** Compressed forms that OpenPGP knows. */
 export type Compression = "deflate-raw" | "zlib" | "bzip2";
 
+export interface Inflated {
+  readonly bytes: Uint8Array;
+  /** Octets of the input that stand after the end of the stream; whoever wants the input consumed whole refuses any. */
+  readonly trailing: number;
+}
+
 /**
  * A public key in the shape its algorithm has on the wire, already checked for lengths.
  * Points and integers are big-endian, without leading zeros for RSA and DSA.
@@ -55,17 +61,24 @@ export interface Engine {
   hash(algorithm: HashAlgorithm, parts: readonly Uint8Array[]): Uint8Array;
   createHash(algorithm: HashAlgorithm): RunningHash;
   /**
-   * Inflates the whole of `data`. Never produces or allocates more than about `maxBytes` of output.
-   * @throws FormatError `input-too-large` beyond `maxBytes`; `compression-malformed` for damaged data or octets after the end of the stream
+   * Inflates the one stream that `data` begins with. Never produces or allocates more than about `maxBytes` of output.
+   * @throws FormatError `input-too-large` beyond `maxBytes`; `compression-malformed` for data that is damaged or ends too early
    */
-  inflate(form: Compression, data: Uint8Array, maxBytes: number): Uint8Array;
+  inflate(form: Compression, data: Uint8Array, maxBytes: number): Inflated;
   /** @throws FormatError `key-malformed` when the library refuses the key */
   prepareKey(material: PublicKeyMaterial): PreparedKey;
   /**
-   * RSA PKCS#1 v1.5, DSA or ECDSA over `parts` hashed with `hash`. `signature`: RSA, the integer padded to the modulus; DSA and ECDSA, r‖s, each padded to
-   * the size of q or of the field. A malformed signature is false, not an exception.
+   * RSA PKCS#1 v1.5, DSA or ECDSA over `message` hashed with `hash`. `digest` is that hash, which every caller has at hand: an engine uses whichever of the two its
+   * library takes. `signature`: RSA, the integer padded to the modulus; DSA and ECDSA, r‖s, each padded to the size of q or of the field.
+   * A malformed signature is false, not an exception.
    */
-  verifyHashed(key: PreparedKey, hash: HashAlgorithm, parts: readonly Uint8Array[], signature: Uint8Array): boolean;
+  verifyHashed(
+    key: PreparedKey,
+    hash: HashAlgorithm,
+    message: Uint8Array,
+    digest: Uint8Array,
+    signature: Uint8Array,
+  ): boolean;
   /** Ed25519, Ed448 or ML-DSA (pure form, empty context) over `message` as it stands. A malformed signature is false. */
   verifyPure(key: PreparedKey, message: Uint8Array, signature: Uint8Array): boolean;
 }

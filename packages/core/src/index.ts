@@ -1,0 +1,158 @@
+/**
+ * Signet's core: container image signatures as bytes in, verdict out. For most uses call `parsePolicy` once, then `judgeImage` for each image.
+ * Nothing in here opens a file, a socket or a process; the cryptography comes from an `Engine`, such as `nodeEngine` of `@signet/core/node-engine`.
+ */
+
+// Errors
+export {
+  FormatError,
+  InternalError,
+  PolicyError,
+  RejectedError,
+  SignetError,
+  StoreError,
+  UndeterminedError,
+  UsageError,
+  errorTable,
+} from "./errors.ts";
+export type { ErrorCode, ErrorKind, ErrorRow, FormatErrorOptions, StoreErrorOptions } from "./errors.ts";
+
+// Bytes
+export { decodeBase64, encodeBase64 } from "./bytes/base64.ts";
+export { concatBytes, equalBytes } from "./bytes/concat.ts";
+export { digestAlgorithm, digestHex, digestLike, parseDigest, sha256Digest, tryParseDigest } from "./bytes/digest.ts";
+export type { Digest, DigestAlgorithm } from "./bytes/digest.ts";
+export type {
+  Compression,
+  EcdsaCurve,
+  Engine,
+  HashAlgorithm,
+  PreparedKey,
+  PublicKeyMaterial,
+  RunningHash,
+} from "./bytes/engine.ts";
+export { encodeHex, encodeHexUpper } from "./bytes/hex.ts";
+export {
+  MAX_KEYRING_BYTES,
+  MAX_MANIFEST_BYTES,
+  MAX_POLICY_BYTES,
+  MAX_SIGNATURES_PER_MANIFEST,
+  MAX_SIGNATURE_BYTES,
+} from "./bytes/limits.ts";
+
+// References
+export {
+  formatReference,
+  isNameOnly,
+  parseCanonicalReference,
+  parseReference,
+  referenceName,
+  withDefaultTag,
+} from "./reference/reference.ts";
+export type { Reference } from "./reference/reference.ts";
+
+// Verdicts
+export type {
+  Check,
+  CheckOutcome,
+  Evidence,
+  GoverningScope,
+  Reason,
+  RequirementEvidence,
+  SignatureEvidence,
+  UntrustedClaims,
+  Verdict,
+  VerifiedSigner,
+} from "./verify/evidence.ts";
+export type { PolicyIdentity } from "./policy/policy-identity.ts";
+export type { Signer } from "./keys/signer.ts";
+export { describeKind, jsonArray, jsonProblem, jsonString, parseJson, strictObject } from "./bytes/strict-json.ts";
+export type {
+  JsonArray,
+  JsonLimits,
+  JsonMember,
+  JsonNode,
+  JsonNumber,
+  JsonObject,
+  JsonString,
+  ObjectShape,
+} from "./bytes/strict-json.ts";
+
+// OpenPGP: keys and signed messages
+export { assessCertificate } from "./keys/assessment.ts";
+export type { CertificateAssessment, KeyAssessment, KeyStatus } from "./keys/assessment.ts";
+export type { Certificate, CertificateKey, CertificateUserId, Revocation, SelfSignature } from "./keys/certificate.ts";
+export { makeKeyring, parseKeyring } from "./keys/keyring.ts";
+export type { KeyCandidate, Keyring, ParsedKeyring } from "./keys/keyring.ts";
+export { MAX_CLOCK_SKEW_MS } from "./keys/switches.ts";
+export type { OpenPgpSwitches } from "./keys/switches.ts";
+export { inspectSignedMessage, verifySignedMessage } from "./verify/signed-message.ts";
+export type {
+  AcceptedMessage,
+  RejectedMessage,
+  SignedMessageOptions,
+  SignedMessageOutcome,
+  UntrustedSignedMessage,
+} from "./verify/signed-message.ts";
+
+// Formats: manifests, simple-signing payloads, signature blobs
+export type { Platform, UntrustedDescriptor, UntrustedInstance } from "./formats/manifest/descriptor.ts";
+export { parseManifest } from "./formats/manifest/manifest.ts";
+export type { UntrustedImageManifest, UntrustedManifest, UntrustedManifestList } from "./formats/manifest/manifest.ts";
+export { computeManifestDigest } from "./formats/manifest/manifest-digest.ts";
+export { claimedMediaType, isManifestMediaType, manifestMediaTypes } from "./formats/manifest/media-types.ts";
+export type { ManifestMediaType } from "./formats/manifest/media-types.ts";
+export { chooseInstance, formatPlatform } from "./formats/manifest/platform.ts";
+export type { UntrustedSchema1Manifest } from "./formats/manifest/schema1.ts";
+export { parseSignatureBlob, writeSignatureBlob } from "./formats/signature-blob/signature-blob.ts";
+export type {
+  SignatureBlobContent,
+  UntrustedSignatureBlob,
+  UntrustedSigstoreBlob,
+  UntrustedSimpleSigningBlob,
+} from "./formats/signature-blob/signature-blob.ts";
+export { SIMPLE_SIGNING_TYPE, parseSimpleSigningPayload, writeSimpleSigningPayload } from "./formats/simple-signing/payload.ts";
+export type { PayloadClaims, UntrustedPayload } from "./formats/simple-signing/payload.ts";
+
+// Policy
+export { insecureAcceptAnythingPolicy, signedByPolicy } from "./policy/ad-hoc-policy.ts";
+export { isUnderPrefix, matchSignedIdentity } from "./policy/identity-match.ts";
+export type { IdentityMatch } from "./policy/identity-match.ts";
+export { dockerPolicyIdentity, pathPolicyIdentity } from "./policy/image-identity.ts";
+export { keyFilesOf } from "./policy/policy.ts";
+export type {
+  AcceptAnythingRequirement,
+  ExactReferenceIdentity,
+  ExactRepositoryIdentity,
+  FulcioTrust,
+  KeySource,
+  KeyType,
+  PkiTrust,
+  Policy,
+  PolicyScopes,
+  RejectRequirement,
+  RemapIdentity,
+  Requirement,
+  Requirements,
+  SignedBaseLayerRequirement,
+  SignedByRequirement,
+  SignedIdentity,
+  SigstoreSignedRequirement,
+  SigstoreTrust,
+} from "./policy/policy.ts";
+export { parsePolicy } from "./policy/policy-document.ts";
+export { findGoverningScope } from "./policy/scope-lookup.ts";
+export type { Governing } from "./policy/scope-lookup.ts";
+export { explainInvalidScope } from "./policy/scope-rules.ts";
+
+// Verdicts on images and signatures
+export { requireAccepted } from "./verify/accepted.ts";
+export type { AcceptedVerdict } from "./verify/accepted.ts";
+export { judgeImage } from "./verify/image-verdict.ts";
+export type { ImageToJudge, JudgeDeps } from "./verify/image-verdict.ts";
+export { judgeSignedBy } from "./verify/signed-by.ts";
+export type { SignatureDeps, SignatureToJudge, SignedImage } from "./verify/signed-by.ts";
+export { verifyStandalone } from "./verify/standalone.ts";
+export type { StandaloneVerdict } from "./verify/standalone.ts";
+export { TrustAnchors } from "./verify/trust-anchors.ts";
+export type { TrustAnchorDeps, TrustedKeys } from "./verify/trust-anchors.ts";

@@ -1,0 +1,13 @@
+/** Makes OpenPGP signed messages: inline, binary, one signature, never armored. Implemented over a secret key file and over gpg. */
+export interface Signer {
+  /** For people: user id or fingerprint of the key. Never a secret. */
+  readonly label: string;
+  /** Full fingerprint of the primary key, upper-case hex. */
+  readonly fingerprint: string;
+  /**
+   * Signs `content` as it stands and returns the whole message.
+   * @param content payload octets
+   * @param now signature time, milliseconds since 1970 UTC; implementations on gpg use gpg's own clock
+   */
+  sign(content: Uint8Array, now: number): Promise<Uint8Array>;
+}
