@@ -144,6 +144,11 @@ export const errorTable = {
     meaning: "A public key has impossible numbers or a form that the cryptographic library refuses.",
     remedy: "Export the key again, for example with `gpg --export`.",
   },
+  "key-request-malformed": {
+    kind: "usage",
+    meaning: "A key that was to be made was described in a way that makes no key.",
+    remedy: "Give a user id, an algorithm of the list, and an expiry above 0 seconds or none.",
+  },
   "manifest-malformed": {
     kind: "format",
     meaning: "A manifest cannot be read, or can be read in two ways.",
@@ -166,12 +171,12 @@ export const errorTable = {
     remedy: "Look at the rule named in the message; sign again with `signet sign` or `gpg --sign`.",
   },
   "passphrase-required": {
-    kind: "usage",
+    kind: "store",
     meaning: "A secret key is protected by a passphrase, and none was given.",
     remedy: "Use `--passphrase-file FILE`; its first line counts.",
   },
   "passphrase-wrong": {
-    kind: "usage",
+    kind: "store",
     meaning: "A secret key cannot be unlocked with the passphrase that was given.",
     remedy: "Check the passphrase file: its first line, without the line end, is the passphrase.",
   },

@@ -156,3 +156,13 @@ export { verifyStandalone } from "./verify/standalone.ts";
 export type { StandaloneVerdict } from "./verify/standalone.ts";
 export { TrustAnchors } from "./verify/trust-anchors.ts";
 export type { TrustAnchorDeps, TrustedKeys } from "./verify/trust-anchors.ts";
+
+// Signing
+export { writeArmoredPublicKey } from "./sign/armored-key.ts";
+export { DEFAULT_CREATOR, createSignature, signingReference } from "./sign/create-signature.ts";
+export type { CreatedSignature, SigningOptions } from "./sign/create-signature.ts";
+export { DEFAULT_KEY_ALGORITHM, generateKey, keyAlgorithms } from "./sign/generate-key.ts";
+export type { GeneratedKey, KeyAlgorithm, KeyRequest } from "./sign/generate-key.ts";
+export { describeCertificate, matchesSelector, selectCertificate } from "./sign/key-selector.ts";
+export { MAX_SECRET_KEY_BYTES, openSecretKey } from "./sign/secret-key.ts";
+export type { SecretKeyOptions } from "./sign/secret-key.ts";

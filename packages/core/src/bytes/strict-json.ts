@@ -93,12 +93,15 @@ class JsonReader {
   readonly #bytes: Uint8Array;
   readonly #what: string;
   readonly #maxDepth: number;
+  /** The whole document as text when it is plain ASCII, so that names and values are cut out of it; offsets are the same then. */
+  readonly #ascii: string | undefined;
   #at = 0;
 
   constructor(bytes: Uint8Array, what: string, maxDepth: number) {
     this.#bytes = bytes;
     this.#what = what;
     this.#maxDepth = maxDepth;
+    this.#ascii = isAscii(bytes) ? strictUtf8.decode(bytes) : undefined;
   }
 
   /** One loop with a stack of its own: deep nesting must not exhaust the call stack. */
@@ -231,7 +234,7 @@ class JsonReader {
       if (bytes[at] === 0x2b || bytes[at] === 0x2d) at++;
       at = this.#digits(at);
     }
-    const text = asciiText(bytes, start, at);
+    const text = this.#asciiText(start, at);
     const value = Number(text);
     if (!Number.isFinite(value)) throw this.#malformed(`number ${text.slice(0, 40)} is out of range`);
     this.#at = at;
@@ -270,7 +273,7 @@ class JsonReader {
       at++;
     }
     this.#at = at + 1;
-    return plain ? asciiText(bytes, start, at) : decodeLenientUtf8(bytes.subarray(start, at));
+    return plain ? this.#asciiText(start, at) : decodeLenientUtf8(bytes.subarray(start, at));
   }
 
   #readEscapedString(start: number): string {
@@ -325,6 +328,12 @@ class JsonReader {
     this.#at = at;
   }
 
+  #asciiText(start: number, end: number): string {
+    return this.#ascii === undefined
+      ? strictUtf8.decode(this.#bytes.subarray(start, end))
+      : this.#ascii.slice(start, end);
+  }
+
   #malformed(problem: string): FormatError {
     return new FormatError("json-malformed", `${this.#what}: ${problem} at offset ${this.#at}`, { offset: this.#at });
   }
@@ -336,15 +345,9 @@ const simpleEscapes: ReadonlyMap<number, string> = new Map(
   ),
 );
 
-/** Arguments to one `String.fromCharCode` call; far below the engine's limit. */
-const TEXT_CHUNK = 4096;
-
-function asciiText(bytes: Uint8Array, start: number, end: number): string {
-  let text = "";
-  for (let at = start; at < end; at += TEXT_CHUNK) {
-    text += String.fromCharCode.apply(null, bytes.subarray(at, Math.min(end, at + TEXT_CHUNK)) as unknown as number[]);
-  }
-  return text;
+function isAscii(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! >= 0x80) return false;
+  return true;
 }
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

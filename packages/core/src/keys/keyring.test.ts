@@ -91,7 +91,12 @@ describe("forms of a keyring", () => {
     [
       ["nothing", new Uint8Array(0), [], /no OpenPGP key block/],
       ["text", Buffer.from("This is invalid"), [], /no OpenPGP key block/],
-      ["a signed message", read("oracle/ok-rsa-uncompressed.sig"), [], /before the first key was passed over/],
+      [
+        "a signed message",
+        read("oracle/ok-rsa-uncompressed.sig"),
+        [],
+        /begins with a one-pass signature packet; what stands before the first key was passed over/,
+      ],
       [
         "a wrong checksum ends that block alone",
         Buffer.concat([armor(certA, { sum: "=AAAA\n" }), armor(certB)]),
@@ -195,6 +200,7 @@ describe("keys that cannot be read", () => {
       Buffer.from("040000000013052b8104000a0008ff", "hex"),
       /curve with object identifier 2B8104000A is not supported/,
     ],
+    ["octets behind a version 6 key's numbers", longerSix(), /octets are left over/],
     ["a cut body", a.body.subarray(0, 20), /ends too early/],
     ["octets behind its numbers", Buffer.concat([b.body, Buffer.of(0)]), /octets are left over/],
     ["an RSA key of 512 bits", rsaBody(Buffer.alloc(64, 0xff)), /RSA with 512 bits/],
@@ -219,6 +225,13 @@ describe("keys that cannot be read", () => {
       assert.match(line!, /Odd Key|[0-9A-F]{40}/);
       assert.deepEqual(rest, []);
     });
+  }
+
+  /** The key of `c` with one octet more in its key material, whose length says so. */
+  function longerSix(): Buffer {
+    const body = Buffer.concat([c.body, Buffer.of(0)]);
+    body.writeUInt32BE(33, 6);
+    return body;
   }
 
   function rsaBody(modulus: Buffer): Buffer {
@@ -280,7 +293,20 @@ describe("caps", () => {
 
   test("a megabyte of white space or of dashes takes no time to speak of", () => {
     assert.deepEqual(fingerprints(Buffer.alloc(4_000_000, " ")), []);
-    assert.deepEqual(fingerprints(Buffer.from("-----BEGIN PGP PUBLIC KEY BLOCK-----\n".repeat(40_000))), []);
+    assert.deepEqual(fingerprints(Buffer.from("-----BEGIN PGP PUBLIC KEY BLOCK-----\n".repeat(10_000))), []);
+    const oneMore = Buffer.from("-----BEGIN PGP PUBLIC KEY BLOCK-----\n".repeat(10_001));
+    assert.throws(() => parseKeyring(oneMore, engine), tooLarge);
+  });
+
+  test("warnings stay few, however much there is to warn about", () => {
+    const packets = Array.from({ length: 900 }, () => writeTestPacket(14, Buffer.of(5)));
+    const { warnings } = parseKeyring(Buffer.concat([certA, ...packets]), engine);
+    assert.equal(warnings.length, 21);
+    assert.match(warnings.at(-1)!, /and 880 more/);
+    assert.equal(
+      warningsOf(Buffer.concat(Array.from({ length: 900 }, () => writeTestPacket(12, Buffer.of(5))))).length,
+      1,
+    );
   });
 
   test("a user id of more than 2,048 octets is left out", () => {

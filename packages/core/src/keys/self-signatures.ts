@@ -50,7 +50,7 @@ export function certify(untrusted: UntrustedCertificate, engine: Engine): Certif
       (type) => type >= signatureTypes.genericCertification && type <= signatureTypes.positiveCertification,
       signatureTypes.certificationRevocation,
       (signature) => [primary.hashedForm, hashedUserId(bytes, signature.version)],
-      `user id ${JSON.stringify(text)}`,
+      `user id ${JSON.stringify(text.slice(0, MAX_SHOWN_USER_ID))}`,
       primary.created,
     );
     return { text, ...verified };
@@ -84,9 +84,21 @@ export function certify(untrusted: UntrustedCertificate, engine: Engine): Certif
     identities,
     subkeys: mergeSubkeys(subkeys),
     raw: untrusted.raw,
-    warnings,
+    warnings: shortened(warnings),
   };
 }
+
+/** Warnings that are kept for one certificate; a hostile one can give cause for thousands. */
+const MAX_WARNINGS = 20;
+
+function shortened(warnings: readonly string[]): readonly string[] {
+  return warnings.length <= MAX_WARNINGS
+    ? warnings
+    : [...warnings.slice(0, MAX_WARNINGS), `and ${warnings.length - MAX_WARNINGS} more`];
+}
+
+/** Characters of a user id that a warning repeats. */
+const MAX_SHOWN_USER_ID = 100;
 
 function certificateKey(key: VerifyingKey, verified: Verified): CertificateKey {
   const { publicKey, prepared } = key;
@@ -217,7 +229,7 @@ class SelfSignatureCheck {
       created: (signature.created ?? 0) * 1000,
       code,
       reason: reason?.text ?? "",
-      isHard: !softReasons.has(code) || signature.created === undefined,
+      isHard: !softReasons.has(code),
     });
   }
 }

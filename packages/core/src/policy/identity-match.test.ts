@@ -121,10 +121,17 @@ test("another host is another repository: ports and case of hosts count", () => 
         [{ type: "matchRepository" }, image],
         [{ type: "exactReference", dockerReference: formatReference(image) }, image],
         [{ type: "exactRepository", dockerRepository: "host.example/ns/app" }, image],
-        [{ type: "remapIdentity", prefix: "mirror.example", signedPrefix: "host.example" }, { ...image, domain: "mirror.example" }],
+        [
+          { type: "remapIdentity", prefix: "mirror.example", signedPrefix: "host.example" },
+          { ...image, domain: "mirror.example" },
+        ],
       ];
       for (const [fields, named] of configured) {
-        assert.equal(matchSignedIdentity(identityOf(fields), named, claimed).matches, false, `${fields["type"]} ${claimed}`);
+        assert.equal(
+          matchSignedIdentity(identityOf(fields), named, claimed).matches,
+          false,
+          `${fields["type"]} ${claimed}`,
+        );
         assert.equal(matchSignedIdentity(identityOf(fields), named, `host.example/ns/app${form}`).matches, true);
       }
     }

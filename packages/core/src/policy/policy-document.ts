@@ -4,7 +4,7 @@ import { parseJson } from "../bytes/strict-json.ts";
 import { FormatError, PolicyError } from "../errors.ts";
 import { frozenMap } from "./frozen-map.ts";
 import type { Policy, PolicyScopes, Requirements } from "./policy.ts";
-import { knownMembers, openMembers, type Placed, policyProblem, unknownKey } from "./policy-members.ts";
+import { escapeSteering, knownMembers, openMembers, type Placed, policyProblem, unknownKey } from "./policy-members.ts";
 import { readRequirements } from "./requirement-reader.ts";
 import { explainInvalidScope } from "./scope-rules.ts";
 
@@ -70,11 +70,14 @@ function locate(error: FormatError, bytes: Uint8Array, source: string | undefine
   const options = { ...(hint === undefined ? {} : { hint }), cause: error.cause };
   if (offset === undefined) return new PolicyError(code, `${file}: ${problem}`, options);
   const { line, column } = locateOffset(bytes, offset);
-  const path = error.path ?? "";
+  const path = escapeSteering(error.path ?? "").slice(0, MAX_SHOWN_PATH_LENGTH);
   const at = `line ${line}, column ${column}${path === "" ? "" : `, ${path}`}`;
   const details = { line, column };
   return new PolicyError(code, `${file}: ${at}: ${problem}`, { ...options, offset, path, details });
 }
+
+/** Characters: enough for any genuine scope. */
+const MAX_SHOWN_PATH_LENGTH = 1000;
 
 /** Line and column from 1; a column is a character, not an octet. */
 function locateOffset(bytes: Uint8Array, offset: number): { line: number; column: number } {

@@ -141,13 +141,19 @@ export function unknownKey(key: string): string {
 /** Untrusted text in double quotes, with its length bounded and everything that steers a terminal or the direction of writing escaped. */
 export function quote(text: string): string {
   const quoted = JSON.stringify(text.length > MAX_QUOTED_LENGTH ? `${text.slice(0, MAX_QUOTED_LENGTH)}…` : text);
-  return quoted.replaceAll(steeringCharacters, (character) => {
+  return escapeSteering(quoted);
+}
+
+/** The text with every character escaped that steers a terminal or the direction of writing. */
+export function escapeSteering(text: string): string {
+  return text.replaceAll(steeringCharacters, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
 }
 
-/** C1 controls, line separators, and marks that reorder text; JSON leaves them as they are. */
-const steeringCharacters = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+/** Controls, line separators, and marks that reorder text. */
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
+const steeringCharacters = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Characters of a document's own text repeated in a message: enough for any genuine key, path or reference. */
 const MAX_QUOTED_LENGTH = 300;
@@ -194,7 +200,10 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
+/** Made for every member of a policy, so it costs little; `parsePolicy` escapes a path when it puts one into an error. */
 function childPath(path: string, key: string): string {
-  if (!/^[A-Za-z][A-Za-z0-9]*$/.test(key)) return `${path}[${quote(key)}]`;
+  if (!plainKey.test(key)) return `${path}["${key}"]`;
   return path === "" ? key : `${path}.${key}`;
 }
+
+const plainKey = /^[A-Za-z][A-Za-z0-9]*$/;

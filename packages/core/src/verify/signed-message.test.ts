@@ -193,6 +193,18 @@ describe("weak algorithms", () => {
     assertRejected(judge(writeTestMessage(key, content, { hash: "MD5" }), keyring, { switches }), "signature-hash");
   });
 
+  test("MD5 is not even computed: a library without it must not fail on a hostile message", () => {
+    const message = writeTestMessage(key, content, { hash: "MD5" });
+    const without: typeof engine = {
+      ...engine,
+      hash(name, parts) {
+        assert.notEqual(name, "md5");
+        return engine.hash(name, parts);
+      },
+    };
+    assertRejected(verifySignedMessage(message, keyring, { engine: without, now: now * 1000 }), "signature-hash");
+  });
+
   test("DSA needs allowDsaSignatures", () => {
     const dsa = makeTestKey("dsa-2048");
     const keys = keyringOf(writeTestCertificate(dsa));

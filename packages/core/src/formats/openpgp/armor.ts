@@ -25,45 +25,70 @@ export interface ArmorBlock {
   readonly problem: string | undefined;
 }
 
+/** Lines of one block: 16 MiB in the shortest lines that tools write. */
+const MAX_BLOCK_LINES = 400_000;
+/** Blocks of one text; ten times as many as certificates are read. */
+const MAX_BLOCKS = 10_000;
+
 /**
  * Finds the armored blocks of a text; whatever stands around them is passed over. Each block stands or falls alone. A checksum may be missing, and is
  * refused when it is wrong. RFC 9580 section 6; RFC 4880 section 6.1 for the checksum.
+ *
+ * @throws FormatError `input-too-large` for more than {@link MAX_BLOCKS} blocks
  */
 export function readArmorBlocks(text: Uint8Array): readonly ArmorBlock[] {
-  const lines = latin1(text).split("\n").map(trimLineEnd);
+  const source = latin1(text);
   const blocks: ArmorBlock[] = [];
-  for (let i = 0; i < lines.length; i++) {
-    const type = headerType(lines[i]!, "BEGIN");
+  let line = 1;
+  let counted = 0;
+  for (let at = 0; ;) {
+    const begin = findLineStart(source, `${dashes}BEGIN PGP `, at);
+    if (begin < 0) return blocks;
+    const headerEnd = endOfLine(source, begin);
+    at = headerEnd;
+    const type = headerType(source.slice(begin, headerEnd), "BEGIN");
     if (type === undefined) continue;
-    const end = findEnd(lines, i + 1);
-    const block = { line: i + 1, type };
-    const footer = end < lines.length ? headerType(lines[end]!, "END") : undefined;
-    if (footer !== type) {
-      blocks.push({ ...block, bytes: undefined, problem: "it has no matching end line" });
-      // A begin line where the end should be starts the next block.
-      i = footer === undefined ? end - 1 : end;
-      continue;
+    for (; counted < begin; counted++) if (source[counted] === "\n") line++;
+    if (blocks.length === MAX_BLOCKS) {
+      throw new FormatError("input-too-large", `the text holds more than ${MAX_BLOCKS} armored blocks`);
     }
-    blocks.push({ ...block, ...decodeBlock(lines.slice(i + 1, end)) });
-    i = end;
+    // Data lines never begin with dashes, so the next line that does ends the block, or shows that its end is missing.
+    const end = findLineStart(source, dashes, headerEnd);
+    const footerEnd = end < 0 ? source.length : endOfLine(source, end);
+    if (end >= 0 && headerType(source.slice(end, footerEnd), "END") === type) {
+      blocks.push({ line, type, ...decodeBlock(source.slice(headerEnd + 1, end)) });
+      at = footerEnd;
+    } else {
+      blocks.push({ line, type, bytes: undefined, problem: "it has no matching end line" });
+      at = end < 0 ? source.length : end;
+    }
   }
-  return blocks;
 }
 
-function findEnd(lines: readonly string[], from: number): number {
-  let at = from;
-  while (at < lines.length && !lines[at]!.startsWith(dashes)) at++;
-  return at;
+/** Where a line that begins with `prefix` starts, at or behind `from`; -1 for nowhere. */
+function findLineStart(source: string, prefix: string, from: number): number {
+  for (let at = source.indexOf(prefix, from); at >= 0; at = source.indexOf(prefix, at + 1)) {
+    if (at === 0 || source[at - 1] === "\n") return at;
+  }
+  return -1;
 }
 
-function headerType(line: string, word: "BEGIN" | "END"): string | undefined {
+function endOfLine(source: string, from: number): number {
+  const end = source.indexOf("\n", from);
+  return end < 0 ? source.length : end;
+}
+
+function headerType(text: string, word: "BEGIN" | "END"): string | undefined {
+  const line = trimLineEnd(text);
   const start = `${dashes}${word} PGP `;
   return line.startsWith(start) && line.endsWith(dashes) && line.length > start.length + dashes.length
     ? line.slice(start.length, -dashes.length)
     : undefined;
 }
 
-function decodeBlock(lines: readonly string[]): Pick<ArmorBlock, "bytes" | "problem"> {
+function decodeBlock(body: string): Pick<ArmorBlock, "bytes" | "problem"> {
+  const lines = body.split("\n", MAX_BLOCK_LINES + 1).map(trimLineEnd);
+  if (lines.length > MAX_BLOCK_LINES) return { bytes: undefined, problem: `it has more than ${MAX_BLOCK_LINES} lines` };
   const blank = lines.indexOf("");
   if (blank < 0) return { bytes: undefined, problem: "no empty line stands before its data" };
   for (const header of lines.slice(0, blank)) {
@@ -71,7 +96,7 @@ function decodeBlock(lines: readonly string[]): Pick<ArmorBlock, "bytes" | "prob
   }
   const data = lines.slice(blank + 1).filter((line) => line !== "");
   const last = data.at(-1);
-  const checksum = last?.startsWith("=") ? data.pop()!.slice(1) : undefined;
+  const checksum = last?.startsWith("=") === true ? data.pop()!.slice(1) : undefined;
   try {
     const bytes = decodeBase64(data.join(""));
     if (checksum !== undefined && readChecksum(checksum) !== crc24(bytes)) {

@@ -93,13 +93,18 @@ export function parseCertificates(bytes: Uint8Array, what: string, engine: Pick<
       }
       current = [];
     }
-    if (current === undefined)
-      warnings.push(`${what}: a ${describeTag(packet.tag)} before the first key was passed over`);
+    if (current === undefined) {
+      if (packet.start === 0) {
+        warnings.push(
+          `${what} begins with a ${describeTag(packet.tag)}; what stands before the first key was passed over`,
+        );
+      }
+    }
     // One more than allowed is kept, so that the reader sees the excess; further ones cost no memory.
     else if (current.length <= MAX_CERTIFICATE_PACKETS) current.push(packet);
   }
   if (current !== undefined) finish(current);
-  return { certificates, warnings: warnings.slice(0, MAX_CERTIFICATES) };
+  return { certificates, warnings };
 }
 
 function startsCertificate(tag: number | undefined): boolean {

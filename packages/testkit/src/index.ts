@@ -1,0 +1,51 @@
+/** What Signet's tests share: real tools in isolated homes, a throw-away registry, test images, clocks and random numbers that repeat. Never published. */
+
+// Tools and places
+export { makeContainersHome } from "./containers-home.ts";
+export type { ContainersHome } from "./containers-home.ts";
+export { dockerRegistryAccount, startDockerRegistry } from "./docker-registry.ts";
+export type { DockerRegistry, DockerRegistryOptions } from "./docker-registry.ts";
+export { makeFakeClock } from "./fake-clock.ts";
+export type { FakeClock } from "./fake-clock.ts";
+export { makeGpgHome } from "./gpg-home.ts";
+export type { GpgAlgorithm, GpgHome, GpgKey, GpgKeyOptions } from "./gpg-home.ts";
+export { makeSeededRandom } from "./seeded-random.ts";
+export type { SeededRandom } from "./seeded-random.ts";
+export { startLoopbackServer } from "./loopback-server.ts";
+export type { LoopbackServer } from "./loopback-server.ts";
+export { makeTempDir } from "./temp-dir.ts";
+export type { TempDir } from "./temp-dir.ts";
+export { makeTlsCertificates } from "./tls-certificates.ts";
+export type { TlsCertificates } from "./tls-certificates.ts";
+export { DEFAULT_TIMEOUT_MS, findTool, requireTool, run, runChecked, toolPackages } from "./tools.ts";
+export type { RunOptions, RunResult, ToolName } from "./tools.ts";
+
+// Registry and images
+export type { Fault } from "./registry/faults.ts";
+export { startTestRegistry, testRegistryAccount } from "./test-registry.ts";
+export type { LoggedRequest, TestRegistry, TestRegistryOptions } from "./test-registry.ts";
+export { buildTestImage, buildTestIndex, httpPushTarget, pushTestImage, writeDirImage } from "./test-image.ts";
+export type { PushTarget, TestBlob, TestImage, TestImageFormat, TestImageOptions, TestIndex } from "./test-image.ts";
+
+// OpenPGP packets
+export { TEST_KEY_CREATED, makeTestKey, testHashes } from "./openpgp-keys.ts";
+export type { TestHash, TestKeyAlgorithm, TestOpenPgpKey } from "./openpgp-keys.ts";
+export {
+  hashedTestUserId,
+  writeTestCertificate,
+  writeTestCompressed,
+  writeTestLiteral,
+  writeTestMessage,
+  writeTestNotation,
+  writeTestOnePass,
+  writeTestPacket,
+  writeTestSignature,
+  writeTestSubpacket,
+} from "./openpgp-packets.ts";
+export type {
+  PacketFraming,
+  TestCertificateOptions,
+  TestSignatureOptions,
+  TestSubkey,
+  TestUserId,
+} from "./openpgp-packets.ts";
