@@ -1,0 +1,218 @@
+/** Reading small files within a limit, and replacing files so that a reader or a crash sees the old or the new content, never a part. */
+import { randomBytes } from "node:crypto";
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { FormatError, StoreError, encodeHex } from "@signet/core";
+import { errnoOf, fileError } from "./file-error.ts";
+
+/** Octal permission bits of a new file when the caller names none: readable by all, as other container tools write their files. */
+const DEFAULT_FILE_MODE = 0o644;
+
+/** Symbolic links followed to a file that does not exist yet; what Linux allows in one path. */
+const MAX_LINKS = 40;
+
+/** Bytes asked for at a time when the size is not known in advance (pipes and devices). */
+const PIPE_READ_BYTES = 64 * 1024;
+
+export interface AtomicWriteOptions {
+  /** Octal permission bits. Default: those of the file that is replaced, else 0644. Set exactly, whatever the umask. */
+  readonly mode?: number;
+}
+
+/**
+ * Replaces `path` by `bytes` in one step: a temporary file in the same directory is written, flushed to disk and renamed. After a failure or a crash the
+ * old content is whole; a failure also removes the temporary file. A symbolic link is kept and its target replaced. A pipe or device, such as
+ * `/dev/stdout`, is written to directly.
+ *
+ * Not checked: whether somebody else replaces the file at the same time; the last rename wins.
+ * @throws StoreError `file-unwritable`, `disk-full`
+ */
+export async function writeFileAtomic(
+  path: string,
+  bytes: Uint8Array,
+  options: AtomicWriteOptions = {},
+): Promise<void> {
+  try {
+    const existing = await statIfThere(path);
+    if (existing?.isDirectory() === true) throw unwritable(path, "it is a directory", "name a file");
+    if (isStream(path, existing)) {
+      await writeStream(path, bytes);
+      return;
+    }
+    const target = await followLinks(path);
+    await replaceFile(target, bytes, options.mode ?? permissionBits(existing) ?? DEFAULT_FILE_MODE);
+  } catch (error) {
+    throw fileError(error, path, "write");
+  }
+}
+
+async function replaceFile(target: string, bytes: Uint8Array, mode: number): Promise<void> {
+  const directory = dirname(target);
+  const temporary = join(directory, temporaryName(basename(target)));
+  // Exclusive creation: never follows a link that somebody planted under the temporary name.
+  const handle = await open(temporary, "wx", 0o600);
+  try {
+    try {
+      await handle.writeFile(bytes);
+      await handle.chmod(mode);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncDirectory(directory);
+}
+
+/** Characters: longest part of the final name kept in a temporary one, so that long names stay below the file system's limit. */
+const NAME_PART_LENGTH = 100;
+
+/** A random, hidden name for a temporary file or folder beside `name`. */
+export function temporaryName(name: string): string {
+  return `.${name.slice(0, NAME_PART_LENGTH)}.signet-${encodeHex(randomBytes(8))}`;
+}
+
+/** Flushes a directory, so that a rename in it survives a power cut. File systems that cannot do that are left alone. */
+export async function syncDirectory(directory: string): Promise<void> {
+  let handle: FileHandle;
+  try {
+    handle = await open(directory, constants.O_RDONLY);
+  } catch {
+    // A directory that can be written but not read cannot be flushed; the rename itself has been done.
+    return;
+  }
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (!["EINVAL", "ENOTSUP", "EPERM", "EISDIR", "EROFS"].includes(errnoOf(error) ?? "")) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+export interface BoundedReadOptions {
+  /** True: only a regular file will do. For places that others can write to, where a pipe would make the reader wait for ever. Default false. */
+  readonly regularOnly?: boolean;
+}
+
+/**
+ * Reads a whole file of at most `maxBytes` bytes. Without `regularOnly`, pipes and character devices are read to their end as well (`/dev/stdin`,
+ * the shell's `<(…)`), within the same limit.
+ * @param what the file's name in messages, such as `public key file`
+ * @throws StoreError `file-missing`, `file-unreadable`; FormatError `input-too-large`
+ */
+export async function readFileBounded(
+  path: string,
+  maxBytes: number,
+  what: string,
+  options: BoundedReadOptions = {},
+): Promise<Uint8Array> {
+  const regularOnly = options.regularOnly === true;
+  try {
+    // Non-blocking: opening a pipe nobody writes to must return, so that it can be refused.
+    const handle = await open(path, constants.O_RDONLY | (regularOnly ? constants.O_NONBLOCK : 0));
+    try {
+      const stats = await handle.stat();
+      if (stats.isDirectory()) throw unreadable(path, what, "it is a directory");
+      if (regularOnly && !stats.isFile()) throw unreadable(path, what, "it is not a regular file");
+      if (!stats.isFile() && !stats.isFIFO() && !stats.isCharacterDevice())
+        throw unreadable(path, what, "it is neither a file nor a stream");
+      if (stats.isFile() && stats.size > maxBytes) throw tooLarge(path, what, `${stats.size}`, maxBytes);
+      return await readToEnd(handle, stats.isFile() ? stats.size : 0, maxBytes, path, what);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof FormatError) throw error;
+    throw fileError(error, path, "read", what);
+  }
+}
+
+/** The size that was promised is a hint only: files grow, and those of /proc promise 0. */
+async function readToEnd(
+  handle: FileHandle,
+  expectedBytes: number,
+  maxBytes: number,
+  path: string,
+  what: string,
+): Promise<Uint8Array> {
+  let buffer = new Uint8Array(Math.min(expectedBytes === 0 ? PIPE_READ_BYTES : expectedBytes + 1, maxBytes + 1));
+  let length = 0;
+  for (;;) {
+    if (length === buffer.length) {
+      if (length > maxBytes) throw tooLarge(path, what, "more", maxBytes);
+      const larger = new Uint8Array(Math.min(buffer.length * 2 + 1, maxBytes + 1));
+      larger.set(buffer);
+      buffer = larger;
+    }
+    const { bytesRead } = await handle.read(buffer, length, buffer.length - length, null);
+    if (bytesRead === 0) return buffer.subarray(0, length);
+    length += bytesRead;
+  }
+}
+
+async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** The path that has to be replaced: links resolved, also those whose target does not exist yet. */
+async function followLinks(path: string): Promise<string> {
+  let current = resolve(path);
+  for (let links = 0; links < MAX_LINKS; links++) {
+    current = join(await realpath(dirname(current)), basename(current));
+    let target: string;
+    try {
+      target = await readlink(current);
+    } catch (error) {
+      if (errnoOf(error) === "EINVAL" || errnoOf(error) === "ENOENT") return current;
+      throw error;
+    }
+    current = resolve(dirname(current), target);
+  }
+  throw unwritable(path, "too many levels of symbolic links");
+}
+
+/** Standard output redirected to a file must be appended to by its descriptor, not replaced behind the shell's back. */
+function isStream(path: string, stats: Stats | undefined): boolean {
+  if (stats === undefined) return false;
+  return !stats.isFile() || /^\/(?:dev\/(?:stdout|stderr|fd\/\d+)|proc\/self\/fd\/\d+)$/.test(resolve(path));
+}
+
+async function writeStream(path: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(path, constants.O_WRONLY | constants.O_APPEND);
+  try {
+    await handle.writeFile(bytes);
+  } finally {
+    await handle.close();
+  }
+}
+
+function permissionBits(stats: Stats | undefined): number | undefined {
+  return stats === undefined ? undefined : stats.mode & 0o777;
+}
+
+function unwritable(path: string, reason: string, hint?: string): StoreError {
+  return new StoreError("file-unwritable", `cannot write ${path}: ${reason}`, {
+    side: "local",
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+function unreadable(path: string, what: string, reason: string): StoreError {
+  return new StoreError("file-unreadable", `cannot read ${what} ${path}: ${reason}`, { side: "local" });
+}
+
+function tooLarge(path: string, what: string, size: string, maxBytes: number): FormatError {
+  return new FormatError("input-too-large", `${what} ${path}: ${size} bytes, the limit is ${maxBytes}`, {
+    hint: "check that the right file was given",
+  });
+}

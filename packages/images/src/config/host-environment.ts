@@ -1,0 +1,38 @@
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+
+/** What the search for configuration files depends on. Injected, so that a search can be made for another user, root folder or in a test. */
+export interface HostEnvironment {
+  /** Environment variables. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Effective user id; inside a rootless user namespace that of the user outside. */
+  readonly uid: number;
+  /** The user's home folder. */
+  readonly home: string;
+  /** Put before the system's own absolute paths (`/etc`, `/usr/share`), never before paths that somebody named. Default none. */
+  readonly root?: string;
+}
+
+/** The environment of this process. */
+export function currentHost(): HostEnvironment {
+  const env = process.env;
+  // podman sets this when it re-enters itself as "root" of a user namespace; configuration stays that of the user outside.
+  const outside = Number(env["_CONTAINERS_ROOTLESS_UID"] ?? "");
+  const uid = Number.isInteger(outside) && outside > 0 ? outside : (process.geteuid?.() ?? 0);
+  return { env, uid, home: homedir() };
+}
+
+/**
+ * `$XDG_CONFIG_HOME/containers`, or `~/.config/containers` when the variable is not set. Undefined when it is set to something that is not an
+ * absolute path: the XDG specification ignores such a value, and a path below the working directory must not decide what is trusted.
+ */
+export function userConfigFolder(host: HostEnvironment): string | undefined {
+  const configured = host.env["XDG_CONFIG_HOME"];
+  const base = configured ?? join(host.home, ".config");
+  return isAbsolute(base) ? join(base, "containers") : undefined;
+}
+
+/** A system path below the host's root folder. */
+export function systemPath(host: HostEnvironment, path: string): string {
+  return host.root === undefined ? path : join(host.root, path);
+}

@@ -1,0 +1,58 @@
+import { UsageError } from "@signet/core";
+import { openDirDestination } from "./dir-destination.ts";
+import { openDirSource } from "./dir-source.ts";
+import type { DockerOptions } from "./docker.ts";
+import { openOciArchiveDestination } from "./oci-archive-destination.ts";
+import { openOciArchiveSource } from "./oci-archive-source.ts";
+import { openOciDestination, openOciSource } from "./oci-layout.ts";
+import type { ImageDestination, ImageName, ImageSource } from "./transport.ts";
+
+/** What opening an image may need. Only docker:// uses any of it. */
+export interface OpenOptions {
+  readonly docker?: DockerOptions;
+}
+
+/**
+ * Opens an image for reading, whatever its transport. The caller closes it.
+ * @throws StoreError and FormatError as the transport's own function: `image-missing`, `file-missing`, `image-malformed`, the `registry-…` codes and others
+ */
+export async function openImageSource(name: ImageName, options: OpenOptions = {}): Promise<ImageSource> {
+  switch (name.transport) {
+    case "docker": {
+      // The registry client and what it brings are loaded only for names that need it.
+      const { openDockerSource } = await import("./docker.ts");
+      return openDockerSource(name, options.docker);
+    }
+    case "dir":
+      return openDirSource(name);
+    case "oci":
+      return openOciSource(name);
+    case "oci-archive":
+      return openOciArchiveSource(name);
+  }
+}
+
+/**
+ * Opens a place for writing one image, whatever its transport. The caller closes it, also after a failure: that removes what was written.
+ * @throws StoreError as the transport's own function: `destination-unsuitable`, `file-unwritable`, the `registry-…` codes and others; UsageError
+ *   `image-name-malformed` for a position, which can only be read
+ */
+export async function openImageDestination(name: ImageName, options: OpenOptions = {}): Promise<ImageDestination> {
+  if (name.imagePosition !== undefined) {
+    throw new UsageError("image-name-malformed", `${name.text}: a position in an index can be read, not written`, {
+      hint: "give the image a name: PATH:TAG",
+    });
+  }
+  switch (name.transport) {
+    case "docker": {
+      const { openDockerDestination } = await import("./docker.ts");
+      return openDockerDestination(name, options.docker);
+    }
+    case "dir":
+      return openDirDestination(name);
+    case "oci":
+      return openOciDestination(name);
+    case "oci-archive":
+      return openOciArchiveDestination(name);
+  }
+}

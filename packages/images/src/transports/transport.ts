@@ -1,0 +1,76 @@
+import type { Digest, PolicyIdentity, Reference } from "@signet/core";
+import type { SignatureReading } from "../stores/signature-store.ts";
+
+/** Transports by the names that policy.json and image names use. */
+export type TransportName = "docker" | "dir" | "oci" | "oci-archive";
+
+/** An image name as the user wrote it, parsed and resolved. */
+export interface ImageName {
+  readonly transport: TransportName;
+  /** Canonical text with its transport: `docker://docker.io/library/busybox:latest`, `dir:/abs/path`. */
+  readonly text: string;
+  /** The logical docker reference; undefined for dir, oci and oci-archive. */
+  readonly reference: Reference | undefined;
+  readonly policyIdentity: PolicyIdentity;
+  /** dir, oci and oci-archive: the absolute path with symbolic links resolved. */
+  readonly path?: string;
+  /** oci and oci-archive: `org.opencontainers.image.ref.name` of the image inside; absent when none was given. */
+  readonly imageName?: string;
+  /** oci and oci-archive, sources only: position of the image in `index.json`, from 0, written `:@N`. */
+  readonly imagePosition?: number;
+}
+
+/** Manifest bytes exactly as stored; the digest was computed over them, and compared where one was asked for. */
+export interface RawManifest {
+  readonly bytes: Uint8Array;
+  /** Digest by the rules of simple signing section 7 (schema 1 over its JWS payload). */
+  readonly digest: Digest;
+  /** As the source declares it (HTTP Content-Type or the OCI descriptor); undefined where it declares none. Not trusted. */
+  readonly declaredMediaType: string | undefined;
+  /**
+   * Only for an instance that its list names by another algorithm than sha256: the digest it was asked for by, which is compared as well. Stores file the
+   * manifest and its signatures under this one, while signatures are about `digest`.
+   */
+  readonly namedDigest?: Digest;
+}
+
+/** What names a blob: its digest and, where the manifest says so, its size in bytes. */
+export interface BlobDescriptor {
+  readonly digest: Digest;
+  readonly size?: number;
+  readonly mediaType?: string;
+  readonly urls?: readonly string[];
+}
+
+/**
+ * Reads one image. Nothing read is trusted beyond its digest: `blob` yields chunks while hashing them and fails at the end when the
+ * digest or size differs, so a consumer must not act on a blob before the stream has ended without error.
+ */
+export interface ImageSource extends AsyncDisposable {
+  readonly name: ImageName;
+  /** The top manifest, or with `instance` the one of that digest. The top manifest is fetched once and then kept. */
+  manifest(instance?: Digest): Promise<RawManifest>;
+  blob(descriptor: BlobDescriptor): AsyncIterable<Uint8Array>;
+  /** Signatures stored for the manifest with `digest`. */
+  signatures(digest: Digest): Promise<SignatureReading>;
+  close(): Promise<void>;
+}
+
+/** Writes one image. Nothing is visible under its final name before `commit`. */
+export interface ImageDestination extends AsyncDisposable {
+  readonly name: ImageName;
+  /** Undefined when signatures can be kept; else why not, for the error message. */
+  signaturesUnsupported(): Promise<string | undefined>;
+  /** Undefined (or no such method) when manifests of that media type can be kept unchanged; else why not. Asked before anything is written. */
+  manifestUnsupported?(mediaType: string): string | undefined;
+  hasBlob(descriptor: BlobDescriptor): Promise<boolean>;
+  /** Stores the blob; fails and leaves nothing when the bytes do not match the descriptor. */
+  putBlob(descriptor: BlobDescriptor, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Instances of a list first, with `instance: true`; then the top manifest. */
+  putManifest(manifest: RawManifest, options?: { readonly instance?: boolean }): Promise<void>;
+  /** Replaces the signatures of the manifest with `digest` by `blobs`, in order. `top`: it is the image's own manifest, not an instance. */
+  putSignatures(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void>;
+  commit(): Promise<void>;
+  /** Frees what is held; before `commit` it also removes what was written. */
+  close(): Promise<void>;
+}
