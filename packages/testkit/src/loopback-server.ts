@@ -21,7 +21,8 @@ export interface LoopbackServer extends AsyncDisposable {
 export async function startLoopbackServer(
   listener: RequestListener,
   options: {
-    readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+    /** With `clientCa` a client certificate of that authority is demanded; with `asksClient` one is asked for and may be missing. */
+    readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string; readonly asksClient?: true };
     readonly address?: string;
   } = {},
 ): Promise<LoopbackServer> {
@@ -36,7 +37,13 @@ export async function startLoopbackServer(
     tls === undefined
       ? createHttpServer(record)
       : createHttpsServer(
-          { cert: tls.cert, key: tls.key, ...(tls.clientCa !== undefined && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }) },
+          {
+            cert: tls.cert,
+            key: tls.key,
+            requestCert: tls.clientCa !== undefined || tls.asksClient === true,
+            rejectUnauthorized: tls.clientCa !== undefined,
+            ...(tls.clientCa !== undefined && { ca: tls.clientCa }),
+          },
           record,
         );
   await new Promise<void>((resolve, reject) => {

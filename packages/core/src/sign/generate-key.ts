@@ -103,13 +103,19 @@ function checkRequest({ userIds, algorithm, expiresInSeconds, passphrase }: KeyR
     if (/\p{Cc}/u.test(userId) || !userId.isWellFormed()) throw malformed(`user id ${text} holds control characters`);
   }
   if (algorithm !== undefined && !keyAlgorithms.includes(algorithm)) {
-    throw malformed(`keys of algorithm ${JSON.stringify(algorithm)} are not made`, `known: ${keyAlgorithms.join(", ")}`);
+    throw malformed(
+      `keys of algorithm ${JSON.stringify(algorithm)} are not made`,
+      `known: ${keyAlgorithms.join(", ")}`,
+    );
   }
   if (
     expiresInSeconds !== undefined &&
     !(Number.isInteger(expiresInSeconds) && expiresInSeconds > 0 && expiresInSeconds <= MAX_EXPIRY_SECONDS)
   ) {
-    throw malformed(`an expiry of ${expiresInSeconds} seconds is not possible`, "leave it out for a key that never expires");
+    throw malformed(
+      `an expiry of ${expiresInSeconds} seconds is not possible`,
+      "leave it out for a key that never expires",
+    );
   }
   if (passphrase !== undefined && (passphrase === "" || /[\r\n]/.test(passphrase))) {
     throw malformed("a passphrase must not be empty, nor contain a line break");

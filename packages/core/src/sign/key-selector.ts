@@ -37,7 +37,8 @@ export function selectCertificate(
   if (fitting.size <= 1) return fitting.values().next().value;
   const listed = [...fitting.values()].slice(0, MAX_LISTED).map(describeCertificate);
   const more = fitting.size > MAX_LISTED ? ", …" : "";
-  const what = selector === undefined ? `holds ${fitting.size} keys` : `has ${fitting.size} keys for ${quote(selector)}`;
+  const what =
+    selector === undefined ? `holds ${fitting.size} keys` : `has ${fitting.size} keys for ${quote(selector)}`;
   throw new UsageError("key-ambiguous", `${where} ${what}: ${listed.join(", ")}${more}`, {
     hint: "name the key by its full fingerprint",
   });

@@ -43,7 +43,9 @@ export function checkNewSignature(
   const at = Math.max(now, signature.created! * 1000);
   const key = assessCertificate(maker.certificate, at).keys.find((one) => one.fingerprint === maker.key.fingerprint);
   if (key?.status !== "usable") {
-    throw failed(`${maker.key.fingerprint} made it, and nobody would accept that: ${key?.explanation ?? "unknown key"}`);
+    throw failed(
+      `${maker.key.fingerprint} made it, and nobody would accept that: ${key?.explanation ?? "unknown key"}`,
+    );
   }
   return maker.key.fingerprint;
 }

@@ -47,9 +47,17 @@ export async function openSecretKey(bytes: Uint8Array, options: SecretKeyOptions
     label: certificate.userIds[0] ?? certificate.fingerprint,
     fingerprint: certificate.fingerprint,
     publicKey: certificate.raw,
-    sign: (content, now) => signMessage(library, secret, content, now),
+    sign: async (content, now) => {
+      try {
+        return await signMessage(library, secret, content, now);
+      } catch (cause) {
+        throw unusable(`openpgp.js cannot sign with this key: ${(cause as Error).message}`, { cause, hint: useGpg });
+      }
+    },
   };
 }
+
+const useGpg = "import it into gpg and name it there by its fingerprint";
 
 /** The packets of the file, without armor. */
 function readKeyBlock(bytes: Uint8Array): Uint8Array {
@@ -108,7 +116,15 @@ function chooseSecret(certificate: Certificate, secrets: ReadonlyMap<string, Sec
     .filter(({ status, fingerprint }) => status === "usable" && secrets.has(fingerprint))
     .toSorted((a, b) => Number(a.isPrimary) - Number(b.isPrimary) || b.created - a.created);
   const [best] = usable;
-  if (best !== undefined) return secrets.get(best.fingerprint)!;
+  if (best !== undefined) {
+    const secret = secrets.get(best.fingerprint)!;
+    const { curve = "" } = secret.getAlgorithmInfo();
+    // openpgp.js needs a further module for them, which it does not bring.
+    if (!curve.startsWith("brainpool")) return secret;
+    throw unusable(`${describeCertificate(certificate)} uses ${curve}, with which openpgp.js cannot sign`, {
+      hint: useGpg,
+    });
+  }
   const problems = keys.map(({ fingerprint, isPrimary, status, explanation }) => {
     const reason = status === "usable" ? "its secret part is not in the file" : explanation;
     return `${isPrimary ? "primary key" : "subkey"} ${fingerprint}: ${reason}`;

@@ -12,7 +12,7 @@ import { parseSignature } from "./signature.ts";
 /** Certificates in one keyring. Whole distributions' keyrings have fewer. */
 export const MAX_CERTIFICATES = 1000;
 /** Packets in one certificate: keys that collect thousands of foreign certifications are of no use here. */
-export const MAX_CERTIFICATE_PACKETS = 1000;
+const MAX_CERTIFICATE_PACKETS = 1000;
 /** Octets of a user id; GnuPG's own bound. */
 const MAX_USER_ID_BYTES = 2048;
 

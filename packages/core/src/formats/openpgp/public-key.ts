@@ -1,4 +1,4 @@
-import { concatBytes, equalBytes } from "../../bytes/concat.ts";
+import { concatBytes } from "../../bytes/concat.ts";
 import type { EcdsaCurve, Engine, PublicKeyMaterial } from "../../bytes/engine.ts";
 import { encodeHexUpper } from "../../bytes/hex.ts";
 import { describeAlgorithm, findEncryptionAlgorithm, findSignatureAlgorithm } from "./algorithms.ts";
@@ -222,9 +222,4 @@ function hashedFormOf(version: 4 | 6, body: Uint8Array): Uint8Array {
   }
   if (length > 0xffff) throw new OpenPgpFault("key-malformed", "a version 4 key of more than 65,535 octets");
   return concatBytes([Uint8Array.of(0x99, length >> 8, length), body]);
-}
-
-/** True when both are the same key packet. */
-export function isSameKey(a: UntrustedPublicKey, b: UntrustedPublicKey): boolean {
-  return a === b || equalBytes(a.body, b.body);
 }

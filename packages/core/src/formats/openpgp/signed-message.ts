@@ -12,10 +12,10 @@ import type { UntrustedSignature } from "./signature.ts";
 import { parseSignature, signatureTypes } from "./signature.ts";
 
 /** Bytes: what a signed message may inflate to. Genuine ones have about one thousand. */
-export const MAX_INFLATED_BYTES: number = 1024 * 1024;
+const MAX_INFLATED_BYTES = 1024 * 1024;
 
 /** Bytes: the largest signed content unless the caller says otherwise. Genuine payloads have a few hundred. */
-export const MAX_CONTENT_BYTES: number = 64 * 1024;
+const MAX_CONTENT_BYTES = 64 * 1024;
 
 /** What a signed message is wrapped in. `none`: a compressed packet that says it is not compressed. */
 export type MessageCompression = "none" | Compression;

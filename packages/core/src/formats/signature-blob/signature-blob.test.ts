@@ -51,6 +51,17 @@ test("a blob of 4 MiB is looked at, one octet more is not", () => {
   assert.throws(() => parseSignatureBlob(larger), { code: "input-too-large" });
 });
 
+test("an octet that has no place in a format's name is named", () => {
+  for (const [octet, hex] of [
+    [0x1f, "1f"],
+    [0x7f, "7f"],
+    [0xc3, "c3"],
+  ] as const) {
+    const blob = Uint8Array.of(0, 0x61, octet, 0x0a);
+    assert.throws(() => parseSignatureBlob(blob), { message: new RegExp(`octet 0x${hex} in its name`) });
+  }
+});
+
 test("common mistakes come with a hint", () => {
   const hintFor = (text: string): string | undefined => {
     try {
