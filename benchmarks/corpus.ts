@@ -1,8 +1,20 @@
 import { type KeyObject, createPublicKey } from "node:crypto";
-import { formatReference, parseReference, parseSignatureBlob, sha256Digest, writeSimpleSigningPayload } from "@signet/core";
+import {
+  formatReference,
+  parseReference,
+  parseSignatureBlob,
+  sha256Digest,
+  writeSimpleSigningPayload,
+} from "@signet/core";
 import type { Digest, Reference } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
-import { type TestKeyAlgorithm, type TestOpenPgpKey, makeTestKey, writeTestCertificate, writeTestMessage } from "@signet/testkit";
+import {
+  type TestKeyAlgorithm,
+  type TestOpenPgpKey,
+  makeTestKey,
+  writeTestCertificate,
+  writeTestMessage,
+} from "@signet/testkit";
 
 /** Signed messages by one key, with what a bare verification of each would be given. */
 export interface Corpus {
@@ -37,7 +49,11 @@ export function makeCorpus(algorithm: TestKeyAlgorithm & ("rsa-2048" | "rsa-4096
     sign(hash, data) {
       const signature = made.sign(hash, data);
       const isRsa = algorithm.startsWith("rsa");
-      signed.push(isRsa ? { data, signature: padded(signature, algorithm) } : { data: nodeEngine.hash("sha256", [data]), signature });
+      signed.push(
+        isRsa
+          ? { data, signature: padded(signature, algorithm) }
+          : { data: nodeEngine.hash("sha256", [data]), signature },
+      );
       return signature;
     },
   };
@@ -49,12 +65,30 @@ export function makeCorpus(algorithm: TestKeyAlgorithm & ("rsa-2048" | "rsa-4096
   const messages = Array.from({ length: MESSAGES }, (_, index) =>
     writeTestMessage(
       key,
-      writeSimpleSigningPayload({ manifestDigest: digest, dockerReference: formatReference(reference), creator: "benchmark", timestamp: 1_700_000_000 + index }),
+      writeSimpleSigningPayload({
+        manifestDigest: digest,
+        dockerReference: formatReference(reference),
+        creator: "benchmark",
+        timestamp: 1_700_000_000 + index,
+      }),
     ),
   );
-  const items = messages.map((message, index) => ({ message, bareData: signed[index]!.data, bareSignature: signed[index]!.signature }));
+  const items = messages.map((message, index) => ({
+    message,
+    bareData: signed[index]!.data,
+    bareSignature: signed[index]!.signature,
+  }));
   for (const { message } of items) parseSignatureBlob(message);
-  return { key, certificate, publicKey: publicKeyOf(made, algorithm), bareHash: algorithm.startsWith("rsa") ? "sha256" : undefined, manifest, digest, reference, items };
+  return {
+    key,
+    certificate,
+    publicKey: publicKeyOf(made, algorithm),
+    bareHash: algorithm.startsWith("rsa") ? "sha256" : undefined,
+    manifest,
+    digest,
+    reference,
+    items,
+  };
 }
 
 /** The RSA integer without its OpenPGP length, padded to the modulus. */
@@ -74,5 +108,8 @@ function publicKeyOf({ body }: TestOpenPgpKey, algorithm: string): KeyObject {
   const nLength = Math.ceil(material.readUInt16BE(0) / 8);
   const n = material.subarray(2, 2 + nLength);
   const e = material.subarray(4 + nLength);
-  return createPublicKey({ key: { kty: "RSA", n: n.toString("base64url"), e: e.toString("base64url") }, format: "jwk" });
+  return createPublicKey({
+    key: { kty: "RSA", n: n.toString("base64url"), e: e.toString("base64url") },
+    format: "jwk",
+  });
 }

@@ -57,6 +57,8 @@ export function printTable(title: string, measurements: readonly Measurement[]):
   const width = Math.max(...measurements.map(({ name }) => name.length));
   for (const { name, rate, ratio } of measurements) {
     const range = `${ratio.least.toFixed(2)}–${ratio.greatest.toFixed(2)}`;
-    console.log(`  ${name.padEnd(width)}  ${Math.round(rate).toLocaleString("en").padStart(9)}/s  × ${ratio.median.toFixed(2)}  (${range})`);
+    console.log(
+      `  ${name.padEnd(width)}  ${Math.round(rate).toLocaleString("en").padStart(9)}/s  × ${ratio.median.toFixed(2)}  (${range})`,
+    );
   }
 }

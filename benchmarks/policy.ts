@@ -4,7 +4,9 @@ import { compare, printTable } from "./measure.ts";
 
 for (const scopes of [1, 100, 10_000]) {
   const names = Array.from({ length: scopes }, (_, index) => `registry-${index % 97}.example.com/team-${index}/app`);
-  const docker = Object.fromEntries(names.map((name) => [name, [{ type: "signedBy", keyType: "GPGKeys", keyPath: `/etc/keys/${name}.gpg` }]]));
+  const docker = Object.fromEntries(
+    names.map((name) => [name, [{ type: "signedBy", keyType: "GPGKeys", keyPath: `/etc/keys/${name}.gpg` }]]),
+  );
   const bytes = Buffer.from(JSON.stringify({ default: [{ type: "reject" }], transports: { docker } }));
   const policy = parsePolicy(bytes);
   const plain = new Map(names.map((name) => [name, name]));
@@ -17,7 +19,8 @@ for (const scopes of [1, 100, 10_000]) {
     { name: "default after every candidate", run: () => findGoverningScope(policy, miss) },
     {
       name: "reference to scope, from text",
-      run: (index) => findGoverningScope(policy, dockerPolicyIdentity(parseReference(`${names[index % names.length]!}:1`))),
+      run: (index) =>
+        findGoverningScope(policy, dockerPolicyIdentity(parseReference(`${names[index % names.length]!}:1`))),
     },
   ]);
   printTable(`${scopes} scopes, ${bytes.length} bytes`, rows);

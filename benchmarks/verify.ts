@@ -5,7 +5,14 @@
 import { verify } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
-import { TrustAnchors, findGoverningScope, dockerPolicyIdentity, judgeSignedBy, parsePolicy, verifySignedMessage } from "@signet/core";
+import {
+  TrustAnchors,
+  findGoverningScope,
+  dockerPolicyIdentity,
+  judgeSignedBy,
+  parsePolicy,
+  verifySignedMessage,
+} from "@signet/core";
 import type { SignedByRequirement } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import { type Corpus, makeCorpus } from "./corpus.ts";
@@ -31,7 +38,13 @@ function makeVerdict(corpus: Corpus): (index: number) => void {
   return (index) => {
     const requirement = findGoverningScope(policy, identity).requirements[0] as SignedByRequirement;
     const { message } = corpus.items[index % corpus.items.length]!;
-    const evidence = judgeSignedBy({ location: "signature 1", bytes: message, encoding: "blob" }, requirement, anchors.keysOf(requirement), image, deps);
+    const evidence = judgeSignedBy(
+      { location: "signature 1", bytes: message, encoding: "blob" },
+      requirement,
+      anchors.keysOf(requirement),
+      image,
+      deps,
+    );
     if (evidence.verdict !== "accepted") throw new Error(JSON.stringify(evidence.reasons));
   };
 }
@@ -41,20 +54,28 @@ function benchmarkOneThread(): void {
     const corpus = makeCorpus(algorithm);
     const verdict = makeVerdict(corpus);
     const anchors = new TrustAnchors({ engine: nodeEngine, readKeyFile: () => corpus.certificate });
-    const requirement = { type: "signedBy", keyType: "GPGKeys", keys: { kind: "files", paths: ["/key"] } } as unknown as SignedByRequirement;
+    const requirement = {
+      type: "signedBy",
+      keyType: "GPGKeys",
+      keys: { kind: "files", paths: ["/key"] },
+    } as unknown as SignedByRequirement;
     const { keyring } = anchors.keysOf(requirement);
     const rows = compare([
       {
         name: "bare crypto.verify",
         run(index) {
           const { bareData, bareSignature } = corpus.items[index % corpus.items.length]!;
-          if (!verify(corpus.bareHash, bareData, corpus.publicKey, bareSignature)) throw new Error("the bare signature is bad");
+          if (!verify(corpus.bareHash, bareData, corpus.publicKey, bareSignature))
+            throw new Error("the bare signature is bad");
         },
       },
       {
         name: "OpenPGP message",
         run(index) {
-          const outcome = verifySignedMessage(corpus.items[index % corpus.items.length]!.message, keyring, { engine: nodeEngine, now });
+          const outcome = verifySignedMessage(corpus.items[index % corpus.items.length]!.message, keyring, {
+            engine: nodeEngine,
+            now,
+          });
           if (outcome.verdict !== "accepted") throw new Error(JSON.stringify(outcome.reasons));
         },
       },
@@ -69,9 +90,14 @@ const THREADS_MS = 2_000;
 
 async function benchmarkThreads(): Promise<void> {
   const rate = async (threads: number): Promise<number> => {
-    const workers = Array.from({ length: threads }, () => new Worker(new URL(import.meta.url), { workerData: { milliseconds: THREADS_MS } }));
+    const workers = Array.from(
+      { length: threads },
+      () => new Worker(new URL(import.meta.url), { workerData: { milliseconds: THREADS_MS } }),
+    );
     const counts = await Promise.all(
-      workers.map((worker) => new Promise<number>((resolve, reject) => worker.once("message", resolve).once("error", reject))),
+      workers.map(
+        (worker) => new Promise<number>((resolve, reject) => worker.once("message", resolve).once("error", reject)),
+      ),
     );
     return (counts.reduce((sum, count) => sum + count, 0) * 1000) / THREADS_MS;
   };
@@ -80,7 +106,9 @@ async function benchmarkThreads(): Promise<void> {
     const one = await rate(1);
     const two = await rate(2);
     ratios.push(two / one);
-    console.log(`  round ${round + 1}: one thread ${Math.round(one)}/s, two threads ${Math.round(two)}/s, × ${(two / one).toFixed(2)}`);
+    console.log(
+      `  round ${round + 1}: one thread ${Math.round(one)}/s, two threads ${Math.round(two)}/s, × ${(two / one).toFixed(2)}`,
+    );
   }
 }
 

@@ -4,7 +4,6 @@
  */
 import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeKeyring, parseKeyring, parseSimpleSigningPayload, verifySignedMessage } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
@@ -18,11 +17,18 @@ await using registry = await startTestRegistry({ signaturesExtension: true });
 using folder = makeTempDir("signet-tour-");
 let failures = 0;
 
-/** Shows a command and runs it in the tour's folder; says so when it does not end with the status that the tour promises. */
-async function signet(expected: 0 | 1, ...args: readonly string[]): Promise<void> {
-  console.log(`\n$ signet ${args.map((arg) => (/[\s*]/.test(arg) ? `'${arg}'` : arg)).join(" ")}`);
+/** Shows a command and runs it in the tour's folder. */
+const signet = (expected: 0 | 1, ...args: readonly string[]): Promise<void> => run(folder.path, expected, args);
+
+/** Says so when the command does not end with the status that the tour promises. */
+async function run(cwd: string, expected: 0 | 1, args: readonly string[]): Promise<void> {
+  console.log(`\n$ signet ${args.map((arg) => (/[\s*<>]/.test(arg) ? `'${arg}'` : arg)).join(" ")}`);
   const status = await new Promise<number | null>((resolve, reject) => {
-    const child = spawn(process.execPath, [launcher, ...args], { cwd: folder.path, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, HOME: folder.path } });
+    const child = spawn(process.execPath, [launcher, ...args], {
+      cwd,
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, HOME: folder.path },
+    });
     child.once("error", reject).once("close", resolve);
   });
   if (status === expected) return;
@@ -34,7 +40,9 @@ const say = (text: string): void => console.log(`\n# ${text}`);
 const insecure = "--tls-verify=false";
 const app = `${registry.host}/team/app:1`;
 
-say(`A registry runs on ${registry.host}. An image is in it, nobody has signed it, and the policy rejects what is not signed.`);
+say(
+  `A registry runs on ${registry.host}. An image is in it, nobody has signed it, and the policy rejects what is not signed.`,
+);
 const image = await buildTestImage({ seed: 1 });
 await pushTestImage(registry, "team/app:1", image);
 const signedBy = (keyPath: string, identity?: object): object => ({
@@ -43,68 +51,106 @@ const signedBy = (keyPath: string, identity?: object): object => ({
   keyPath,
   ...(identity === undefined ? {} : { signedIdentity: identity }),
 });
-const write = (file: string, policy: object): void => writeFileSync(folder.join(file), `${JSON.stringify(policy, undefined, 2)}\n`);
+const write = (file: string, policy: object): void =>
+  writeFileSync(folder.join(file), `${JSON.stringify(policy, undefined, 2)}\n`);
 write("policy.json", {
   default: [{ type: "reject" }],
   transports: {
     docker: { [registry.host]: [signedBy("release.pub")] },
-    dir: { [folder.path]: [signedBy("release.pub", { type: "exactRepository", dockerRepository: `${registry.host}/team/app` })] },
+    dir: {
+      [folder.path]: [
+        signedBy("release.pub", { type: "exactRepository", dockerRepository: `${registry.host}/team/app` }),
+      ],
+    },
   },
 });
-await signet(0, "keys", "generate", "--algorithm", "ed25519", "--user-id", "Release <release@example.com>", "--out", "release");
+const generate = (userId: string, prefix: string): Promise<void> =>
+  signet(0, "keys", "generate", userId, "--output-prefix", prefix, "--algorithm", "ed25519", "--no-passphrase");
+await generate("Release <release@example.com>", "release");
 await signet(1, "verify", "--policy", "policy.json", insecure, app);
 
-say("Signed, it is accepted. The signature lies in the registry, which offers the signatures API; no other set-up was needed.");
-await signet(0, "sign", "--key", "release.key", insecure, app);
+say(
+  "Signed, it is accepted. The signature lies in the registry, which offers the signatures API; no other set-up was needed.",
+);
+await signet(0, "sign", "--key", "release.private", insecure, app);
 await signet(0, "verify", "--policy", "policy.json", insecure, app);
 
 say("Refusal 1: the manifest was changed after it was signed.");
-await signet(0, "copy", "--quiet", "--policy", "policy.json", "--src-tls-verify=false", `docker://${app}`, "dir:tampered");
+await signet(
+  0,
+  "copy",
+  "--quiet",
+  "--policy",
+  "policy.json",
+  "--src-tls-verify=false",
+  `docker://${app}`,
+  "dir:tampered",
+);
 const manifest = folder.join("tampered/manifest.json");
 writeFileSync(manifest, `${readFileSync(manifest, "utf8")} `);
 await signet(1, "verify", "--policy", "policy.json", "dir:tampered");
 
 say("Refusal 2: a good signature, for another name. Whoever may push can move an image together with its signature.");
 const moved = `${registry.host}/team/payments:1`;
-await signet(0, "copy", "--quiet", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false", `docker://${app}`, `docker://${moved}`);
+await signet(
+  0,
+  "copy",
+  "--quiet",
+  "--insecure-policy",
+  "--src-tls-verify=false",
+  "--dest-tls-verify=false",
+  `docker://${app}`,
+  `docker://${moved}`,
+);
 await signet(1, "verify", "--policy", "policy.json", insecure, moved);
 
 say("Refusal 3: signed by a key that the policy does not trust.");
-await signet(0, "keys", "generate", "--algorithm", "ed25519", "--user-id", "Somebody <somebody@example.net>", "--out", "somebody");
+await generate("Somebody <somebody@example.net>", "somebody");
 await signet(1, "verify", "--key", "somebody.pub", insecure, app);
 
 say("Genuine Red Hat data. An operator bundle with four signatures of packet version 3, judged by Red Hat's own key:");
-const key = (file: string): string => relative(folder.path, `${redhat}keys/${file}`);
-write("redhat.json", {
-  default: [{ type: "reject" }],
-  transports: {
-    dir: {
-      [`${redhat}albo-bundle`]: [
-        signedBy(`${redhat}keys/RPM-GPG-KEY-redhat9-release`, {
-          type: "exactRepository",
-          dockerRepository: "registry.redhat.io/albo/aws-load-balancer-operator-bundle",
-        }),
-      ],
+writeFileSync(
+  folder.join("redhat.json"),
+  JSON.stringify({
+    default: [{ type: "reject" }],
+    transports: {
+      dir: {
+        [`${redhat}albo-bundle`]: [
+          signedBy("vectors/redhat/keys/RPM-GPG-KEY-redhat9-release", {
+            type: "exactRepository",
+            dockerRepository: "registry.redhat.io/albo/aws-load-balancer-operator-bundle",
+          }),
+        ],
+      },
     },
-  },
-});
-await signet(0, "verify", "--policy", "redhat.json", `dir:${relative(folder.path, `${redhat}albo-bundle`)}`);
+  }),
+);
+await run(root, 0, ["verify", "--policy", folder.join("redhat.json"), "dir:vectors/redhat/albo-bundle"]);
 
 say("The signature of the OpenShift 4.15.0 release image (packet version 4), through the library:");
-const keyring = makeKeyring(parseKeyring(readFileSync(`${redhat}keys/RPM-GPG-KEY-redhat10-release`), nodeEngine).certificates);
-const outcome = verifySignedMessage(readFileSync(`${redhat}signatures/ocp-4.15.0-release-v4`), keyring, { engine: nodeEngine, now: Date.now() });
+const keyring = makeKeyring(
+  parseKeyring(readFileSync(`${redhat}keys/RPM-GPG-KEY-redhat10-release`), nodeEngine).certificates,
+);
+const outcome = verifySignedMessage(readFileSync(`${redhat}signatures/ocp-4.15.0-release-v4`), keyring, {
+  engine: nodeEngine,
+  now: Date.now(),
+});
 if (outcome.verdict === "accepted") {
   const payload = parseSimpleSigningPayload(outcome.content);
-  console.log(`accepted  ${payload.dockerReference}\n  digest   ${payload.manifestDigest}\n  signer   ${outcome.certificate.fingerprint}  ${outcome.certificate.userIds.join(", ")}`);
+  console.log(
+    `accepted  ${payload.dockerReference}\n  digest   ${payload.manifestDigest}\n  signer   ${outcome.certificate.fingerprint}  ${outcome.certificate.userIds.join(", ")}`,
+  );
 } else {
   failures++;
   console.log(`(!) rejected: ${outcome.reasons.map(({ message }) => message).join("; ")}`);
 }
 
-say("Red Hat's post-quantum release key (version 6, ML-DSA-87 with Ed448): it is read, and its self-signatures verify.");
-await signet(0, "keys", "show", key("RPM-GPG-KEY-redhat9-PQC-release"));
+say(
+  "Red Hat's post-quantum release key (version 6, ML-DSA-87 with Ed448): it is read, and its self-signatures verify.",
+);
+await run(root, 0, ["keys", "show", "vectors/redhat/keys/RPM-GPG-KEY-redhat9-PQC-release"]);
 
-say(`The tour is over and its registry is gone. Try next, from ${root === `${process.cwd()}/` ? "this folder" : root}:`);
+say("The tour is over and its registry is gone. Try next, from this folder:");
 console.log(`
   npx signet keys show vectors/redhat/keys/RPM-GPG-KEY-redhat10-release
   npx signet verify --key vectors/redhat/keys/RPM-GPG-KEY-redhat9-release --identity registry.redhat.io/albo/aws-load-balancer-operator-bundle:0.0.1 dir:vectors/redhat/albo-bundle

@@ -5,7 +5,9 @@ const encoder = new TextEncoder();
 
 /** The payload's octets for one recipe. Texts are put together by hand: most of them are what no JSON writer would write. */
 export function makePayload(change: PayloadChange, reference: string, digest: string): Uint8Array {
-  const usual = (parts: { critical?: string; optional?: string; type?: string; image?: string; identity?: string } = {}): string => {
+  const usual = (
+    parts: { critical?: string; optional?: string; type?: string; image?: string; identity?: string } = {},
+  ): string => {
     const identity = parts.identity ?? `{"docker-reference":${JSON.stringify(reference)}}`;
     const image = parts.image ?? `{"docker-manifest-digest":${JSON.stringify(digest)}}`;
     const type = parts.type ?? '"atomic container signature"';
@@ -70,7 +72,12 @@ function withOctet(text: string, octet: number): Uint8Array {
 }
 
 /** What is stored, made from a good signed message. `place` is a fraction of its length. */
-export function changeMessage(change: MessageChange, message: Uint8Array, payload: Uint8Array, place: number): Uint8Array {
+export function changeMessage(
+  change: MessageChange,
+  message: Uint8Array,
+  payload: Uint8Array,
+  place: number,
+): Uint8Array {
   const at = Math.min(message.length - 1, Math.floor(place * message.length));
   switch (change) {
     case "none":
@@ -79,7 +86,7 @@ export function changeMessage(change: MessageChange, message: Uint8Array, payloa
       return compress(message);
     case "bit-flip": {
       const flipped = message.slice();
-      flipped[at]! ^= 1 << Math.floor(place * 8192) % 8;
+      flipped[at]! ^= 1 << (Math.floor(place * 8192) % 8);
       return flipped;
     }
     case "truncated":
@@ -89,7 +96,9 @@ export function changeMessage(change: MessageChange, message: Uint8Array, payloa
     case "trailing-garbage-compressed":
       return Buffer.concat([compress(message), encoder.encode("garbage")]);
     case "armored":
-      return encoder.encode(`-----BEGIN PGP MESSAGE-----\n\n${Buffer.from(message).toString("base64").replaceAll(/.{64}/g, "$&\n")}\n-----END PGP MESSAGE-----\n`);
+      return encoder.encode(
+        `-----BEGIN PGP MESSAGE-----\n\n${Buffer.from(message).toString("base64").replaceAll(/.{64}/g, "$&\n")}\n-----END PGP MESSAGE-----\n`,
+      );
     case "empty":
       return new Uint8Array(0);
     case "text":

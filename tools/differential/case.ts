@@ -32,16 +32,84 @@ export interface DifferentialCase {
 export type PolicyDraft = Readonly<Record<string, unknown>>;
 
 export const payloadChanges = [
-  "none", "none", "none", "none", "none", "none", "none", "none", "other-digest", "digest-upper-case", "digest-sha512", "digest-null", "type-other", "type-case", "critical-extra", "critical-duplicate",
-  "critical-case-variant", "optional-extra", "optional-duplicate-extra", "optional-nested-duplicate", "optional-null", "optional-missing", "creator-null", "creator-number", "timestamp-null", "timestamp-half",
-  "timestamp-exponent", "timestamp-string", "timestamp-huge", "timestamp-negative-zero", "reference-null", "reference-missing", "trailing-newline", "trailing-object", "trailing-nul", "leading-bom", "leading-space", "pretty",
-  "reordered", "invalid-utf8-creator", "escaped-key", "proto-optional", "proto-critical", "deep-optional", "overflow-optional", "array-top", "comment", "lone-surrogate-creator",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "other-digest",
+  "digest-upper-case",
+  "digest-sha512",
+  "digest-null",
+  "type-other",
+  "type-case",
+  "critical-extra",
+  "critical-duplicate",
+  "critical-case-variant",
+  "optional-extra",
+  "optional-duplicate-extra",
+  "optional-nested-duplicate",
+  "optional-null",
+  "optional-missing",
+  "creator-null",
+  "creator-number",
+  "timestamp-null",
+  "timestamp-half",
+  "timestamp-exponent",
+  "timestamp-string",
+  "timestamp-huge",
+  "timestamp-negative-zero",
+  "reference-null",
+  "reference-missing",
+  "trailing-newline",
+  "trailing-object",
+  "trailing-nul",
+  "leading-bom",
+  "leading-space",
+  "pretty",
+  "reordered",
+  "invalid-utf8-creator",
+  "escaped-key",
+  "proto-optional",
+  "proto-critical",
+  "deep-optional",
+  "overflow-optional",
+  "array-top",
+  "comment",
+  "lone-surrogate-creator",
 ] as const;
 export type PayloadChange = (typeof payloadChanges)[number];
 
 export const messageChanges = [
-  "none", "none", "none", "none", "none", "none", "none", "none", "none", "none", "compressed", "compressed", "bit-flip", "bit-flip", "truncated", "trailing-garbage", "trailing-garbage-compressed", "armored", "empty",
-  "text", "leading-nul", "leading-marker", "framed", "framed-unknown", "two-messages", "payload-alone",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "none",
+  "compressed",
+  "compressed",
+  "bit-flip",
+  "bit-flip",
+  "truncated",
+  "trailing-garbage",
+  "trailing-garbage-compressed",
+  "armored",
+  "empty",
+  "text",
+  "leading-nul",
+  "leading-marker",
+  "framed",
+  "framed-unknown",
+  "two-messages",
+  "payload-alone",
 ] as const;
 export type MessageChange = (typeof messageChanges)[number];
 
@@ -99,18 +167,46 @@ function relatedReferences(subject: Subject): readonly string[] {
   const { host, repository } = subject;
   const name = `${host}/${repository}`;
   return [
-    referenceOf(subject), referenceOf(subject), `${name}:1`, `${name}:2`, name, `${name}@digest`, `${name}@otherdigest`, `${name}:1@digest`, `${host}/team/app:1`, `${host}/teamx/app:1`, `${host}/team:1`,
-    `vendor.example.com/${repository}:1`, `vendor.example.com/${repository}`, `vendor.example.com/x/app:1`, `vendor.example.com/${repository}@digest`, "busybox:1", "docker.io/library/busybox:1", "app:1", "UPPER/Case:1", "",
-    " ", `${name}:bad tag`, `docker://${name}:1`, `${host.toUpperCase()}/${repository}:1`,
+    referenceOf(subject),
+    referenceOf(subject),
+    `${name}:1`,
+    `${name}:2`,
+    name,
+    `${name}@digest`,
+    `${name}@otherdigest`,
+    `${name}:1@digest`,
+    `${host}/team/app:1`,
+    `${host}/teamx/app:1`,
+    `${host}/team:1`,
+    `vendor.example.com/${repository}:1`,
+    `vendor.example.com/${repository}`,
+    `vendor.example.com/x/app:1`,
+    `vendor.example.com/${repository}@digest`,
+    "busybox:1",
+    "docker.io/library/busybox:1",
+    "app:1",
+    "UPPER/Case:1",
+    "",
+    " ",
+    `${name}:bad tag`,
+    `docker://${name}:1`,
+    `${host.toUpperCase()}/${repository}:1`,
   ];
 }
 
 function makePolicy(random: SeededRandom, subject: Subject): PolicyDraft {
   const scopes: Record<string, unknown> = {};
-  const candidates = subject.transport === "docker" ? dockerScopes(subject) : ["@dir", "@parent", "", "/elsewhere", ...(random.integer(20) === 0 ? ["relative", "/"] : [])];
+  const candidates =
+    subject.transport === "docker"
+      ? dockerScopes(subject)
+      : ["@dir", "@parent", "", "/elsewhere", ...(random.integer(20) === 0 ? ["relative", "/"] : [])];
   for (let i = random.integer(3); i > 0; i--) scopes[random.pick(candidates)] = makeRequirements(random, subject);
   // Mostly some scope governs that a good signature can satisfy; else nearly everything would be refused and little compared.
-  if (random.integer(6) > 0) scopes[random.pick(candidates.slice(0, 3))] = [makeSatisfiable(random, subject), ...(random.integer(5) === 0 ? [makeRequirement(random, subject)] : [])];
+  if (random.integer(6) > 0)
+    scopes[random.pick(candidates.slice(0, 3))] = [
+      makeSatisfiable(random, subject),
+      ...(random.integer(5) === 0 ? [makeRequirement(random, subject)] : []),
+    ];
   const transports = random.integer(12) === 0 ? {} : { [subject.transport]: scopes };
   const strictDefault = random.integer(2) === 0 ? [{ type: "reject" }] : makeRequirements(random, subject);
   return { default: strictDefault, transports };
@@ -120,7 +216,26 @@ function dockerScopes({ host, repository }: Subject): readonly string[] {
   const name = `${host}/${repository}`;
   const bare = host.replace(/:\d+$/, "");
   return [
-    name, host, "", `${name}:1`, `${name}:2`, `${name}@digest`, name, `${host}/team`, `${host}/tea`, host, host, bare, "*.0.0.1", "*.0.1", "*.1", "*.localhost", "", "unmatched.example.com", `${name}/`, `docker://${name}`,
+    name,
+    host,
+    "",
+    `${name}:1`,
+    `${name}:2`,
+    `${name}@digest`,
+    name,
+    `${host}/team`,
+    `${host}/tea`,
+    host,
+    host,
+    bare,
+    "*.0.0.1",
+    "*.0.1",
+    "*.1",
+    "*.localhost",
+    "",
+    "unmatched.example.com",
+    `${name}/`,
+    `docker://${name}`,
   ];
 }
 
@@ -132,11 +247,22 @@ function makeRequirements(random: SeededRandom, subject: Subject): readonly unkn
 /** A requirement that the plainly good signatures meet: identity by the image's own reference, keys that sign most of them. */
 function makeSatisfiable(random: SeededRandom, subject: Subject): unknown {
   const name = `${subject.host}/${subject.repository}`;
-  const keys = random.pick([{ keyPath: "@rsa" }, { keyPath: "@both" }, { keyPaths: ["@rsa", "@ed"] }, { keyData: "@rsa" }]);
+  const keys = random.pick([
+    { keyPath: "@rsa" },
+    { keyPath: "@both" },
+    { keyPaths: ["@rsa", "@ed"] },
+    { keyData: "@rsa" },
+  ]);
   const named = { type: "exactRepository", dockerRepository: name };
-  const matching = subject.transport === "dir" ? [named] : [undefined, { type: "matchExact" }, { type: "matchRepository" }, named];
+  const matching =
+    subject.transport === "dir" ? [named] : [undefined, { type: "matchExact" }, { type: "matchRepository" }, named];
   const identity = random.pick<object | undefined>(matching);
-  return { type: "signedBy", keyType: "GPGKeys", ...keys, ...(identity === undefined ? {} : { signedIdentity: identity }) };
+  return {
+    type: "signedBy",
+    keyType: "GPGKeys",
+    ...keys,
+    ...(identity === undefined ? {} : { signedIdentity: identity }),
+  };
 }
 
 function makeRequirement(random: SeededRandom, subject: Subject): unknown {
@@ -145,8 +271,23 @@ function makeRequirement(random: SeededRandom, subject: Subject): unknown {
   if (kind === 1) return { type: "reject" };
   const identity = random.integer(4) === 0 ? undefined : makeIdentity(random, subject);
   const keys = random.pick([
-    { keyPath: "@rsa" }, { keyPath: "@rsa" }, { keyPath: "@rsa" }, { keyPath: "@ed" }, { keyPath: "@rsa-armored" }, { keyPath: "@both" }, { keyPaths: ["@rsa", "@ed"] }, { keyPaths: ["@ed"] }, { keyData: "@rsa" },
-    { keyData: "@ed" }, { keyPath: "@sub" }, { keyPath: "@missing" }, { keyPaths: ["@rsa", "@missing"] }, { keyPath: "@garbage" }, { keyData: "bm90IGEga2V5" }, { keyPaths: [] }, { keyData: "" },
+    { keyPath: "@rsa" },
+    { keyPath: "@rsa" },
+    { keyPath: "@rsa" },
+    { keyPath: "@ed" },
+    { keyPath: "@rsa-armored" },
+    { keyPath: "@both" },
+    { keyPaths: ["@rsa", "@ed"] },
+    { keyPaths: ["@ed"] },
+    { keyData: "@rsa" },
+    { keyData: "@ed" },
+    { keyPath: "@sub" },
+    { keyPath: "@missing" },
+    { keyPaths: ["@rsa", "@missing"] },
+    { keyPath: "@garbage" },
+    { keyData: "bm90IGEga2V5" },
+    { keyPaths: [] },
+    { keyData: "" },
   ]);
   const keyType = random.integer(30) === 0 ? "signedByGPGKeys" : "GPGKeys";
   return { type: "signedBy", keyType, ...keys, ...(identity === undefined ? {} : { signedIdentity: identity }) };
@@ -169,8 +310,21 @@ function makeIdentity(random: SeededRandom, subject: Subject): unknown {
     default:
       return {
         type: "remapIdentity",
-        prefix: random.pick([host, `${host}/team`, `${host}/tea`, `${host}/${repository}`, "vendor.example.com", `${host}/`]),
-        signedPrefix: random.pick(["vendor.example.com", "vendor.example.com/x", host, `vendor.example.com/${repository}`, "vendor"]),
+        prefix: random.pick([
+          host,
+          `${host}/team`,
+          `${host}/tea`,
+          `${host}/${repository}`,
+          "vendor.example.com",
+          `${host}/`,
+        ]),
+        signedPrefix: random.pick([
+          "vendor.example.com",
+          "vendor.example.com/x",
+          host,
+          `vendor.example.com/${repository}`,
+          "vendor",
+        ]),
       };
   }
 }

@@ -10,6 +10,9 @@ test("Signet and skopeo agree on seeded random images, signatures and policies, 
   for (const tool of ["skopeo", "gpg", "docker-registry"] as const) if (requireTool(t, tool) === undefined) return;
   const report = await runDifferential({ cases: CASES, seed: 20261121 });
   assert.deepEqual(report.unexplained, []);
-  assert.ok(report.accepted >= CASES / 10, `only ${report.accepted} of ${CASES} cases were accepted: the comparison says little`);
+  assert.ok(
+    report.accepted >= CASES / 10,
+    `only ${report.accepted} of ${CASES} cases were accepted: the comparison says little`,
+  );
   assert.ok(report.refused >= CASES / 10, `only ${report.refused} of ${CASES} cases were refused`);
 });

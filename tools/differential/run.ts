@@ -41,7 +41,8 @@ export async function runDifferential(options: DifferentialOptions): Promise<Dif
     if (answers.signetAccepts) accepted++;
     if (answers.signetAccepts !== answers.skopeoAccepts) {
       const explanation = explain(differentialCase, answers);
-      const again = explanation === undefined ? undefined : await ask(world, home, explanation.without, `${number}-without`);
+      const again =
+        explanation === undefined ? undefined : await ask(world, home, explanation.without, `${number}-without`);
       if (explanation !== undefined && again !== undefined && again.signetAccepts === again.skopeoAccepts) {
         explained.set(explanation.name, (explained.get(explanation.name) ?? 0) + 1);
       } else unexplained.push(describe(options.seed, differentialCase, answers));
@@ -55,7 +56,12 @@ export async function runDifferential(options: DifferentialOptions): Promise<Dif
   return { cases: options.cases, accepted, refused: options.cases - accepted, explained, unexplained };
 }
 
-async function ask(world: World, home: ContainersHome, differentialCase: DifferentialCase, label: string): Promise<Answers> {
+async function ask(
+  world: World,
+  home: ContainersHome,
+  differentialCase: DifferentialCase,
+  label: string,
+): Promise<Answers> {
   const staged = await world.stage(differentialCase, label);
   try {
     const skopeo = home.skopeo([
@@ -63,7 +69,12 @@ async function ask(world: World, home: ContainersHome, differentialCase: Differe
       ...["copy", "--quiet", "--src-tls-verify=false", staged.image, `dir:${staged.output}`],
     ]);
     const [theirs, ours] = await Promise.all([skopeo, askSignet(staged)]);
-    return { skopeoAccepts: theirs.status === 0, skopeoText: theirs.stderr.trim(), signetAccepts: ours.accepted, signetText: ours.text };
+    return {
+      skopeoAccepts: theirs.status === 0,
+      skopeoText: theirs.stderr.trim(),
+      signetAccepts: ours.accepted,
+      signetText: ours.text,
+    };
   } finally {
     rmSync(staged.root, { recursive: true, force: true });
   }

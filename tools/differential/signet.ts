@@ -20,7 +20,8 @@ export async function askSignet(staged: StagedCase): Promise<{ readonly accepted
     await using source = await openImageSource(name, {
       docker: {
         clients,
-        chooseSignatureStore: async (client, reference) => (await chooseSignatureStore(client, reference, { registriesD, clients })).store,
+        chooseSignatureStore: async (client, reference) =>
+          (await chooseSignatureStore(client, reference, { registriesD, clients })).store,
       },
     });
     const verdict = await verifyImage(source, { policy, now: Date.now() });
@@ -31,7 +32,8 @@ export async function askSignet(staged: StagedCase): Promise<{ readonly accepted
     });
     return { accepted: verdict.outcome === "accepted", text: text.join("; ") };
   } catch (error) {
-    if (error instanceof SignetError && error.code !== "internal-fault") return { accepted: false, text: `could not tell: ${error.code}: ${error.message}` };
+    if (error instanceof SignetError && error.code !== "internal-fault")
+      return { accepted: false, text: `could not tell: ${error.code}: ${error.message}` };
     throw error;
   }
 }

@@ -1,7 +1,15 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
-import { type DockerRegistry, type GpgHome, type GpgKey, type TempDir, makeGpgHome, makeTempDir, startDockerRegistry } from "@signet/testkit";
+import {
+  type DockerRegistry,
+  type GpgHome,
+  type GpgKey,
+  type TempDir,
+  makeGpgHome,
+  makeTempDir,
+  startDockerRegistry,
+} from "@signet/testkit";
 import { changeMessage, makePayload } from "./blob.ts";
 import type { DifferentialCase, Hosts, KeyName } from "./case.ts";
 
@@ -44,10 +52,23 @@ export async function makeWorld(): Promise<World> {
       rsa: await gpg.generateKey({ algorithm: "rsa2048", userId: "rsa <rsa@example.com>" }),
       ed: await gpg.generateKey({ algorithm: "ed25519", userId: "ed <ed@example.com>" }),
       stranger: await gpg.generateKey({ algorithm: "rsa2048", userId: "stranger <stranger@example.com>" }),
-      sub: await gpg.generateKey({ algorithm: "rsa2048", certifyOnly: true, signingSubkeys: ["ed25519"], userId: "sub <sub@example.com>" }),
+      sub: await gpg.generateKey({
+        algorithm: "rsa2048",
+        certifyOnly: true,
+        signingSubkeys: ["ed25519"],
+        userId: "sub <sub@example.com>",
+      }),
     };
     const keyFiles = await writeKeyFiles(dir, gpg, keys);
-    const config = Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", config: {}, rootfs: { type: "layers", diff_ids: [`sha256:${sha256("layer")}`] }, history: [] }));
+    const config = Buffer.from(
+      JSON.stringify({
+        architecture: "amd64",
+        os: "linux",
+        config: {},
+        rootfs: { type: "layers", diff_ids: [`sha256:${sha256("layer")}`] },
+        history: [],
+      }),
+    );
     const layer = gzipSync("layer");
     const signed = makeManifest(config, layer, "");
     const other = makeManifest(config, layer, "\n");
@@ -90,7 +111,8 @@ function makeStage(parts: Parts): World {
       mkdirSync(registriesDir, { recursive: true });
       // A tampered image is signed for the one manifest and shows the other; its signatures lie where a reader of the other one looks.
       const shown = differentialCase.tampered ? other : signed;
-      const fill = (text: string): string => text.replaceAll("@digest", `@sha256:${shown.hex}`).replaceAll("@otherdigest", `@sha256:${"1".repeat(64)}`);
+      const fill = (text: string): string =>
+        text.replaceAll("@digest", `@sha256:${shown.hex}`).replaceAll("@otherdigest", `@sha256:${"1".repeat(64)}`);
 
       const blobs: Uint8Array[] = [];
       for (const recipe of differentialCase.signatures) {
@@ -99,10 +121,16 @@ function makeStage(parts: Parts): World {
         blobs.push(changeMessage(recipe.message, message, payload, recipe.place));
       }
 
-      const image = differentialCase.transport === "dir" ? stageDir(`${root}/image`, parts, shown, blobs) : stageDocker(root, differentialCase, shown, blobs);
+      const image =
+        differentialCase.transport === "dir"
+          ? stageDir(`${root}/image`, parts, shown, blobs)
+          : stageDocker(root, differentialCase, shown, blobs);
       writeFileSync(`${registriesDir}/default.yaml`, `default-docker:\n  lookaside: file://${root}/lookaside\n`);
       const policyFile = `${root}/policy.json`;
-      writeFileSync(policyFile, JSON.stringify(fillPolicy(differentialCase.policy, parts.keyFiles, { ...pathsOf(root), fill })));
+      writeFileSync(
+        policyFile,
+        JSON.stringify(fillPolicy(differentialCase.policy, parts.keyFiles, { ...pathsOf(root), fill })),
+      );
       return { root, image, policyFile, registriesDir, output: `${root}/out` };
     },
 
@@ -127,7 +155,12 @@ function stageDir(path: string, { blobs }: Parts, manifest: Manifest, signatures
 }
 
 /** Puts the signatures into the case's own lookaside store. */
-function stageDocker(root: string, differentialCase: DifferentialCase, manifest: Manifest, signatures: readonly Uint8Array[]): string {
+function stageDocker(
+  root: string,
+  differentialCase: DifferentialCase,
+  manifest: Manifest,
+  signatures: readonly Uint8Array[],
+): string {
   const { host, repository, suffix } = differentialCase;
   const store = `${root}/lookaside/${repository}@sha256=${manifest.hex}`;
   mkdirSync(store, { recursive: true });
@@ -136,7 +169,11 @@ function stageDocker(root: string, differentialCase: DifferentialCase, manifest:
 }
 
 function makeManifest(config: Uint8Array, layer: Uint8Array, tail: string): Manifest {
-  const descriptor = (mediaType: string, bytes: Uint8Array): object => ({ mediaType, size: bytes.length, digest: `sha256:${sha256(bytes)}` });
+  const descriptor = (mediaType: string, bytes: Uint8Array): object => ({
+    mediaType,
+    size: bytes.length,
+    digest: `sha256:${sha256(bytes)}`,
+  });
   const text = JSON.stringify({
     schemaVersion: 2,
     mediaType: "application/vnd.docker.distribution.manifest.v2+json",
@@ -147,19 +184,43 @@ function makeManifest(config: Uint8Array, layer: Uint8Array, tail: string): Mani
   return { bytes, hex: sha256(bytes) };
 }
 
-async function publish(registry: DockerRegistry, repository: string, blobs: readonly Uint8Array[], manifest: Manifest): Promise<void> {
+async function publish(
+  registry: DockerRegistry,
+  repository: string,
+  blobs: readonly Uint8Array[],
+  manifest: Manifest,
+): Promise<void> {
   for (const blob of blobs) {
     const started = await fetch(`${registry.url}/v2/${repository}/blobs/uploads/`, { method: "POST" });
     const location = new URL(started.headers.get("location")!, registry.url);
     location.searchParams.set("digest", `sha256:${sha256(blob)}`);
-    await expectStatus(fetch(location, { method: "PUT", body: blob as Uint8Array<ArrayBuffer>, headers: { "content-type": "application/octet-stream" } }), 201);
+    await expectStatus(
+      fetch(location, {
+        method: "PUT",
+        body: blob as Uint8Array<ArrayBuffer>,
+        headers: { "content-type": "application/octet-stream" },
+      }),
+      201,
+    );
   }
   for (const tag of ["1", "2"]) await putManifest(registry, repository, tag, manifest);
 }
 
-async function putManifest(registry: DockerRegistry, repository: string, reference: string, manifest: Manifest): Promise<void> {
+async function putManifest(
+  registry: DockerRegistry,
+  repository: string,
+  reference: string,
+  manifest: Manifest,
+): Promise<void> {
   const headers = { "content-type": "application/vnd.docker.distribution.manifest.v2+json" };
-  await expectStatus(fetch(`${registry.url}/v2/${repository}/manifests/${reference}`, { method: "PUT", body: manifest.bytes as Uint8Array<ArrayBuffer>, headers }), 201);
+  await expectStatus(
+    fetch(`${registry.url}/v2/${repository}/manifests/${reference}`, {
+      method: "PUT",
+      body: manifest.bytes as Uint8Array<ArrayBuffer>,
+      headers,
+    }),
+    201,
+  );
 }
 
 async function expectStatus(answer: Promise<Response>, status: number): Promise<void> {
@@ -168,7 +229,11 @@ async function expectStatus(answer: Promise<Response>, status: number): Promise<
   if (response.status !== status) throw new Error(`the registry answered ${response.status}: ${text}`);
 }
 
-async function writeKeyFiles(dir: TempDir, gpg: GpgHome, keys: Readonly<Record<KeyName, GpgKey>>): Promise<ReadonlyMap<string, string>> {
+async function writeKeyFiles(
+  dir: TempDir,
+  gpg: GpgHome,
+  keys: Readonly<Record<KeyName, GpgKey>>,
+): Promise<ReadonlyMap<string, string>> {
   const rsa = await gpg.exportPublic(keys.rsa);
   const ed = await gpg.exportPublic(keys.ed);
   const contents: Readonly<Record<string, Uint8Array>> = {
@@ -207,6 +272,7 @@ function fillPolicy(draft: unknown, keyFiles: ReadonlyMap<string, string>, filli
     if (value.startsWith("@") && key === "keyData") return keyFiles.get(`${value.slice(1)}:data`);
     return fillings.fill(value);
   };
-  const scopeName = (name: string): string => (name === "@dir" ? fillings.dir : name === "@parent" ? fillings.parent : fillings.fill(name));
+  const scopeName = (name: string): string =>
+    name === "@dir" ? fillings.dir : name === "@parent" ? fillings.parent : fillings.fill(name);
   return walk(draft, "");
 }

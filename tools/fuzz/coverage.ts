@@ -19,23 +19,26 @@ export function startCoverage(watched: string): CoverageProbe {
     takeNew() {
       let fresh = 0;
       // In-process sessions answer synchronously.
-      session.post("Profiler.takePreciseCoverage", (error: Error | null, answer: Profiler.TakePreciseCoverageReturnType) => {
-        if (error !== null) throw error;
-        for (const script of answer.result) {
-          if (!script.url.includes(watched)) continue;
-          for (const { ranges } of script.functions) {
-            for (const { startOffset, endOffset, count } of ranges) {
-              if (count === 0) continue;
-              // The order of magnitude of the count tells loops apart, as AFL's buckets do.
-              const place = `${script.scriptId}:${startOffset}:${endOffset}:${Math.min(6, Math.floor(Math.log2(count)))}`;
-              if (!seen.has(place)) {
-                seen.add(place);
-                fresh++;
+      session.post(
+        "Profiler.takePreciseCoverage",
+        (error: Error | null, answer: Profiler.TakePreciseCoverageReturnType) => {
+          if (error !== null) throw error;
+          for (const script of answer.result) {
+            if (!script.url.includes(watched)) continue;
+            for (const { ranges } of script.functions) {
+              for (const { startOffset, endOffset, count } of ranges) {
+                if (count === 0) continue;
+                // The order of magnitude of the count tells loops apart, as AFL's buckets do.
+                const place = `${script.scriptId}:${startOffset}:${endOffset}:${Math.min(6, Math.floor(Math.log2(count)))}`;
+                if (!seen.has(place)) {
+                  seen.add(place);
+                  fresh++;
+                }
               }
             }
           }
-        }
-      });
+        },
+      );
       return fresh;
     },
     get total() {

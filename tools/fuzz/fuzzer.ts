@@ -32,7 +32,10 @@ export interface FuzzReport {
 export class FuzzFinding extends Error {
   readonly input: Uint8Array;
   constructor(target: string, input: Uint8Array, cause: unknown) {
-    super(`${target}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}\ninput (base64): ${Buffer.from(input).toString("base64")}`, { cause });
+    super(
+      `${target}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}\ninput (base64): ${Buffer.from(input).toString("base64")}`,
+      { cause },
+    );
     this.input = input;
   }
 }
@@ -61,7 +64,8 @@ export function fuzz(target: FuzzTarget, options: FuzzOptions): FuzzReport {
       target.run(input);
       parsed++;
     } catch (error) {
-      if (!(error instanceof SignetError) || error instanceof InternalError) throw new FuzzFinding(target.name, input, error);
+      if (!(error instanceof SignetError) || error instanceof InternalError)
+        throw new FuzzFinding(target.name, input, error);
     }
   };
   for (const seed of target.seeds) execute(seed);

@@ -38,16 +38,36 @@ function seedsFrom(...patterns: readonly string[]): readonly Uint8Array[] {
   });
 }
 
-const jsonWords = bytesOf('"', "\\u0000", "\\ud800", "{}", "[]", ",", ":", "null", "1e999", "-0", '{"a":1,"a":2}', "\uFEFF", "\0", "//", "__proto__");
+const jsonWords = bytesOf(
+  '"',
+  "\\u0000",
+  "\\ud800",
+  "{}",
+  "[]",
+  ",",
+  ":",
+  "null",
+  "1e999",
+  "-0",
+  '{"a":1,"a":2}',
+  "\uFEFF",
+  "\0",
+  "//",
+  "__proto__",
+);
 
 const makers: Readonly<Record<string, () => Omit<FuzzTarget, "name">>> = {
   json: () => ({
-    seeds: [...bytesOf('{"a":[1,-2.5e3,true,false,null,"\\u00e9\\n",{"b":{}}]}', " [ ] "), ...seedsFrom("policy/documents/*")],
+    seeds: [
+      ...bytesOf('{"a":[1,-2.5e3,true,false,null,"\\u00e9\\n",{"b":{}}]}', " [ ] "),
+      ...seedsFrom("policy/documents/*"),
+    ],
     words: jsonWords,
     run: (bytes) => void parseJson(bytes, "fuzz"),
   }),
   payload: () => {
-    const payload = '{"critical":{"identity":{"docker-reference":"a/b:1"},"image":{"docker-manifest-digest":"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},"type":"atomic container signature"},"optional":{"creator":"x","timestamp":1}}';
+    const payload =
+      '{"critical":{"identity":{"docker-reference":"a/b:1"},"image":{"docker-manifest-digest":"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},"type":"atomic container signature"},"optional":{"creator":"x","timestamp":1}}';
     return {
       seeds: bytesOf(payload, payload.replace(/"optional".*$/, '"optional":{}}')),
       words: [...jsonWords, ...bytesOf('"critical"', '"optional"', '"timestamp":0.5', '"creator":null')],
@@ -56,11 +76,26 @@ const makers: Readonly<Record<string, () => Omit<FuzzTarget, "name">>> = {
   },
   policy: () => ({
     seeds: seedsFrom("policy/documents/*"),
-    words: [...jsonWords, ...bytesOf('"type":"signedBy"', '"keyPaths":[]', '"fulcio":{}', '"signedIdentity":{"type":"matchExact"}', '"*.example.com"')],
+    words: [
+      ...jsonWords,
+      ...bytesOf(
+        '"type":"signedBy"',
+        '"keyPaths":[]',
+        '"fulcio":{}',
+        '"signedIdentity":{"type":"matchExact"}',
+        '"*.example.com"',
+      ),
+    ],
     run: (bytes) => void parsePolicy(bytes, "fuzz"),
   }),
   reference: () => ({
-    seeds: bytesOf("busybox", "docker.io/library/busybox:latest", `example.com:5000/a/b-c_d.e:tag@sha256:${"0".repeat(64)}`, "localhost/x", "index.docker.io/a"),
+    seeds: bytesOf(
+      "busybox",
+      "docker.io/library/busybox:latest",
+      `example.com:5000/a/b-c_d.e:tag@sha256:${"0".repeat(64)}`,
+      "localhost/x",
+      "index.docker.io/a",
+    ),
     words: bytesOf(":", "/", "@", ".", "_", "__", "-", "sha256:", "docker.io/", "A", "\0", "é"),
     run: (bytes) => {
       const reference = parseReference(Buffer.from(bytes).toString("utf8"));
@@ -70,23 +105,44 @@ const makers: Readonly<Record<string, () => Omit<FuzzTarget, "name">>> = {
   }),
   manifest: () => ({
     seeds: seedsFrom("manifest/**/*.json", "dir-images/*/manifest.json"),
-    words: [...jsonWords, ...bytesOf('"layers":[]', '"manifests":[]', '"config":{}', '"MediaType":"x"', '"signatures":[]', '"schemaVersion":1')],
+    words: [
+      ...jsonWords,
+      ...bytesOf(
+        '"layers":[]',
+        '"manifests":[]',
+        '"config":{}',
+        '"MediaType":"x"',
+        '"signatures":[]',
+        '"schemaVersion":1',
+      ),
+    ],
     run: (bytes) => {
       computeManifestDigest(bytes, nodeEngine);
       parseManifest(bytes);
     },
   }),
   "signature-blob": () => ({
-    seeds: [...seedsFrom("dir-images/*/signature-*"), ...bytesOf("\0simple-signing\nx", '\0sigstore-json\n{"mimeType":"a","payload":"AA==","annotations":{"k":"v"}}')],
+    seeds: [
+      ...seedsFrom("dir-images/*/signature-*"),
+      ...bytesOf("\0simple-signing\nx", '\0sigstore-json\n{"mimeType":"a","payload":"AA==","annotations":{"k":"v"}}'),
+    ],
     words: [...jsonWords, ...bytesOf("\0sigstore-json\n", "\0simple-signing\n")],
     run: (bytes) => void parseSignatureBlob(bytes),
   }),
   "openpgp-message": () => {
-    const keyring = makeKeyring(seedsFrom("openpgp/*-keys/*", "redhat/keys/*").flatMap((bytes) => parseKeyring(bytes, nodeEngine).certificates));
+    const keyring = makeKeyring(
+      seedsFrom("openpgp/*-keys/*", "redhat/keys/*").flatMap((bytes) => parseKeyring(bytes, nodeEngine).certificates),
+    );
     const now = Date.UTC(2026, 0, 1);
     return {
       seeds: seedsFrom("openpgp/oracle/*.sig", "openpgp/containers-image/*", "redhat/signatures/**"),
-      words: [Uint8Array.of(0xa3, 1), Uint8Array.of(0xc4, 13), Uint8Array.of(0xcb, 0xff), Uint8Array.of(0x90, 13), Uint8Array.of(0xca, 3, 0x50, 0x47, 0x50)],
+      words: [
+        Uint8Array.of(0xa3, 1),
+        Uint8Array.of(0xc4, 13),
+        Uint8Array.of(0xcb, 0xff),
+        Uint8Array.of(0x90, 13),
+        Uint8Array.of(0xca, 3, 0x50, 0x47, 0x50),
+      ],
       run: (bytes) => {
         verifySignedMessage(bytes, keyring, { engine: nodeEngine, now });
         inspectSignedMessage(bytes, nodeEngine);
@@ -95,16 +151,37 @@ const makers: Readonly<Record<string, () => Omit<FuzzTarget, "name">>> = {
   },
   keyring: () => ({
     seeds: seedsFrom("openpgp/*-keys/*", "redhat/keys/*"),
-    words: [...bytesOf("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n", "-----END PGP PUBLIC KEY BLOCK-----\n", "=AAAA\n"), Uint8Array.of(0x99, 1, 13, 4), Uint8Array.of(0xc6, 10, 6)],
+    words: [
+      ...bytesOf("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n", "-----END PGP PUBLIC KEY BLOCK-----\n", "=AAAA\n"),
+      Uint8Array.of(0x99, 1, 13, 4),
+      Uint8Array.of(0xc6, 10, 6),
+    ],
     run: (bytes) => void makeKeyring(parseKeyring(bytes, nodeEngine).certificates),
   }),
   "registries-d": () => ({
     seeds: seedsFrom("registries-d/**/*.yaml"),
-    words: bytesOf("docker:\n", "default-docker:\n", "  lookaside: x\n", "&a ", "*a", "<<: *a\n", "? ", "- ", "!!binary ", "---\n", "\t", ": "),
+    words: bytesOf(
+      "docker:\n",
+      "default-docker:\n",
+      "  lookaside: x\n",
+      "&a ",
+      "*a",
+      "<<: *a\n",
+      "? ",
+      "- ",
+      "!!binary ",
+      "---\n",
+      "\t",
+      ": ",
+    ),
     run: (bytes) => void parseRegistriesDFile(bytes, "fuzz.yaml"),
   }),
   challenge: () => ({
-    seeds: bytesOf('Bearer realm="https://auth.example.com/token",service="registry",scope="repository:a/b:pull,push"', 'Basic realm="x", Bearer realm="y"', "Negotiate abc=="),
+    seeds: bytesOf(
+      'Bearer realm="https://auth.example.com/token",service="registry",scope="repository:a/b:pull,push"',
+      'Basic realm="x", Bearer realm="y"',
+      "Negotiate abc==",
+    ),
     words: bytesOf('"', "\\", ",", "=", "realm=", "Bearer ", "Basic ", "\t", "\r\n"),
     run: (bytes) => void parseChallenges(Buffer.from(bytes).toString("latin1")),
   }),

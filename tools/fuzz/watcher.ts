@@ -24,7 +24,8 @@ export async function watchFuzz(target: string, executions: number, seed: number
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
   });
   const header = new Int32Array(shared, 0, 2);
-  const inputUnderWay = (): string => Buffer.from(new Uint8Array(shared, 8, Atomics.load(header, 1)).slice()).toString("base64");
+  const inputUnderWay = (): string =>
+    Buffer.from(new Uint8Array(shared, 8, Atomics.load(header, 1)).slice()).toString("base64");
 
   let seen = -1;
   let timer: NodeJS.Timeout | undefined;
@@ -32,14 +33,17 @@ export async function watchFuzz(target: string, executions: number, seed: number
     return await new Promise<FuzzReport>((resolve, reject) => {
       timer = setInterval(() => {
         const now = Atomics.load(header, 0);
-        if (now === seen && now > 0) reject(new Error(`${target}: no progress for ${HANG_MS} ms\ninput (base64): ${inputUnderWay()}`));
+        if (now === seen && now > 0)
+          reject(new Error(`${target}: no progress for ${HANG_MS} ms\ninput (base64): ${inputUnderWay()}`));
         seen = now;
       }, HANG_MS);
       worker.once("message", (message: { report?: FuzzReport; finding?: string }) => {
         if (message.report !== undefined) resolve(message.report);
         else reject(new Error(message.finding));
       });
-      worker.once("error", (error) => reject(new Error(`${target}: ${error.message}\ninput (base64): ${inputUnderWay()}`, { cause: error })));
+      worker.once("error", (error) =>
+        reject(new Error(`${target}: ${error.message}\ninput (base64): ${inputUnderWay()}`, { cause: error })),
+      );
       worker.once("exit", (code) => reject(new Error(`${target}: the worker ended with status ${code}`)));
     });
   } finally {
