@@ -24,3 +24,41 @@ export { exportGpgKey, exportGpgKeyring, listGpgKeys, openGpgKey } from "./signe
 export type { GpgKey, GpgSignerOptions } from "./signers/gpg.ts";
 export { GPG_TIMEOUT_MS } from "./signers/run-gpg.ts";
 export type { GpgOptions } from "./signers/run-gpg.ts";
+
+// Configuration of trust, signature stores, verifying and signing images
+export { currentHost } from "./config/host-environment.ts";
+export type { HostEnvironment } from "./config/host-environment.ts";
+export { findPolicyFile, loadPolicy } from "./config/policy-file.ts";
+export type { LoadedPolicy, PolicyFileOptions } from "./config/policy-file.ts";
+export { loadRegistriesD } from "./config/registries-d.ts";
+export type { RegistriesD, RegistriesDOptions } from "./config/registries-d.ts";
+export type { Located, LookasideKey, RegistriesDSection } from "./config/registries-d-file.ts";
+export { lookasideBase, useSigstoreAttachments } from "./config/registries-d-lookup.ts";
+export type { AttachmentsChoice, LookasideAccess, LookasideChoice } from "./config/registries-d-lookup.ts";
+export { signImage } from "./sign/sign-image.ts";
+export type { SignOptions, SignReceipt, SignResult } from "./sign/sign-image.ts";
+export { chooseSignatureStore } from "./stores/choose-store.ts";
+export type { ChosenStore, StoreChoiceOptions, StoreKind } from "./stores/choose-store.ts";
+export { dirStore } from "./stores/dir-store.ts";
+export type { AddableStore } from "./stores/dir-store.ts";
+export { lookasideStore } from "./stores/lookaside-store.ts";
+export type { LookasideStoreOptions } from "./stores/lookaside-store.ts";
+export { folderLookasideBase, parseLookasideBase, signatureUrl } from "./stores/lookaside-url.ts";
+export type { LookasideBase } from "./stores/lookaside-url.ts";
+export { readKeyFile } from "./verify/key-file.ts";
+export { judgeManifest, makeTrustAnchors } from "./verify/manifest-verdict.ts";
+export type { JudgeOptions, ManifestVerdict, SignatureLookup } from "./verify/manifest-verdict.ts";
+export { verifyImage } from "./verify/verify-image.ts";
+export type { ImageVerdict, ManifestOutcome, ManifestRole, VerifyOptions } from "./verify/verify-image.ts";
+export { verifyImages } from "./verify/verify-images.ts";
+export type { ImageRow, VerifyManyOptions } from "./verify/verify-images.ts";
+
+// Registries and credentials
+export { checkCredentialKey, findCredentials } from "./config/auth-file.ts";
+export type { CredentialSearch, FoundCredentials } from "./config/auth-file.ts";
+export { removeAllCredentials, removeCredentials, storeCredentials } from "./config/auth-file-edit.ts";
+export type { CredentialChange, CredentialRemoval } from "./config/auth-file-edit.ts";
+export { RegistryClient, RegistryClients } from "./registry/client.ts";
+export type { RegistryClientsOptions } from "./registry/client.ts";
+export type { Credentials } from "./registry/credentials.ts";
+export type { DockerOptions } from "./transports/docker.ts";

@@ -1,5 +1,13 @@
 /** `docker://`: images in registries. */
-import { type Digest, InternalError, type Reference, StoreError, UsageError, formatReference, parseManifest } from "@signet/core";
+import {
+  type Digest,
+  InternalError,
+  type Reference,
+  StoreError,
+  UsageError,
+  formatReference,
+  parseManifest,
+} from "@signet/core";
 import type { RegistryClient, RegistryClients } from "../registry/client.ts";
 import type { ManifestName } from "../registry/manifests.ts";
 import type { SignatureReading, SignatureStore } from "../stores/signature-store.ts";
@@ -58,9 +66,13 @@ function place(name: ImageName, options: DockerOptions | undefined): Place {
   const { reference } = name;
   if (reference === undefined) throw new InternalError(`${name.text} has no docker reference`);
   if (options === undefined) {
-    throw new UsageError("transport-unsupported", `${name.text}: docker:// needs a registry client, and none was given`, {
-      hint: "pass `docker: { clients, chooseSignatureStore }` in the options",
-    });
+    throw new UsageError(
+      "transport-unsupported",
+      `${name.text}: docker:// needs a registry client, and none was given`,
+      {
+        hint: "pass `docker: { clients, chooseSignatureStore }` in the options",
+      },
+    );
   }
   const { tag, digest } = reference;
   if (tag !== undefined && digest !== undefined) {
@@ -85,7 +97,11 @@ function place(name: ImageName, options: DockerOptions | undefined): Place {
   };
 }
 
-async function chooseStore(client: RegistryClient, reference: Reference, options: DockerOptions): Promise<SignatureStore> {
+async function chooseStore(
+  client: RegistryClient,
+  reference: Reference,
+  options: DockerOptions,
+): Promise<SignatureStore> {
   await client.ping();
   return await options.chooseSignatureStore(client, reference);
 }
@@ -178,12 +194,12 @@ class DockerDestination implements ImageDestination {
   async putSignatures(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void> {
     const { reference } = this.#place;
     const store = await this.#place.store();
-    // The registry keeps signatures only of manifests that it has. Under its digest nobody finds the image by name yet.
+    if (store.appendOnly !== true) return await store.replace(reference, digest, blobs);
+    // Such a store is the registry itself, which takes signatures only for manifests it has. Under its digest nobody finds the image by name yet.
     if (options.top && this.#top !== undefined && !this.#topStoredByDigest) {
       await this.#storeByDigest(this.#top);
       this.#topStoredByDigest = true;
     }
-    if (store.appendOnly !== true) return await store.replace(reference, digest, blobs);
     for (const blob of blobs) await store.add(reference, digest, blob);
   }
 
@@ -205,7 +221,12 @@ class DockerDestination implements ImageDestination {
 
   async #storeByDigest(manifest: RawManifest): Promise<void> {
     const digest = manifest.namedDigest ?? manifest.digest;
-    await this.#place.client.storeManifest(this.#place.reference.path, { digest }, manifest.bytes, mediaTypeOf(manifest));
+    await this.#place.client.storeManifest(
+      this.#place.reference.path,
+      { digest },
+      manifest.bytes,
+      mediaTypeOf(manifest),
+    );
   }
 }
 

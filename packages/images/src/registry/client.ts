@@ -1,0 +1,280 @@
+/** The registry client: one {@link RegistryClient} a registry, made by {@link RegistryClients}, which holds what they share. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { LookupFunction } from "node:net";
+import { type Digest, UsageError } from "@signet/core";
+import { findCredentials } from "../config/auth-file.ts";
+import { loadCertificates } from "../config/certs-d.ts";
+import type { HostEnvironment } from "../config/host-environment.ts";
+import type { BlobDescriptor, RawManifest } from "../transports/transport.ts";
+import { fetchBlob, hasBlob } from "./blobs.ts";
+import { Connections } from "./connections.ts";
+import type { Credentials } from "./credentials.ts";
+import { originOf, servingHost } from "./endpoint.ts";
+import type { RegistryLog, Wire } from "./exchange.ts";
+import { DEFAULT_RETRY_TIMES, MAX_RETRY_TIMES, type Timeouts, defaultTimeouts } from "./limits.ts";
+import { type ManifestName, deleteManifest, fetchManifest, storeManifest } from "./manifests.ts";
+import type { Ping } from "./ping.ts";
+import { type ProxyChooser, bareHost, proxyFromEnvironment } from "./proxy.ts";
+import type { Clock, RetryPolicy } from "./retry.ts";
+import { RegistrySession } from "./session.ts";
+import { type ApiSignature, type ApiSignatureList, listSignatures, putSignature } from "./signatures-api.ts";
+import { listTags } from "./tags.ts";
+import { loadTrustedRoots } from "./trusted-roots.ts";
+import { mountBlob, uploadBlob } from "./uploads.ts";
+
+export interface RegistryClientsOptions {
+  /** Where configuration is looked for; also the proxy variables come from its environment. */
+  readonly host: HostEnvironment;
+  /** Replaces the search in credential files: for `--creds`, or for tests. */
+  readonly credentials?: (domain: string, repository: string | undefined) => Promise<Credentials | undefined>;
+  /** `--authfile`. */
+  readonly authFile?: string;
+  /** `--cert-dir`. */
+  readonly certDir?: string;
+  /** False: certificates are not checked, and plain http is used where https fails. Default true. */
+  readonly tlsVerify?: boolean;
+  /** `host[:port]` of token services that may have credentials although they are outside the registry's domain; addresses of their hosts are not judged. */
+  readonly trustedRealms?: readonly string[];
+  /** Host names that a registry may redirect to although they are in a private network. Credentials are not sent there. */
+  readonly trustedRedirects?: readonly string[];
+  readonly timeouts?: Partial<Timeouts>;
+  /** Further attempts after failures that may pass, 0 to 100. Default 3. */
+  readonly retryTimes?: number;
+  /** Default `signet`. */
+  readonly userAgent?: string;
+  readonly clock?: Clock;
+  /** From 0 to 1, for the jitter of waits. */
+  readonly random?: () => number;
+  /** Name resolution. Default: the system's. */
+  readonly lookup?: LookupFunction;
+  /** Receives one line a request, and warnings; free of secrets. */
+  readonly log?: RegistryLog;
+}
+
+/** What it takes to ask a web server; see `exchange` and `withRetries`. */
+export interface WebAccess {
+  readonly wire: Wire;
+  readonly retry: RetryPolicy;
+}
+
+/** Makes clients and keeps them: connections, tokens and pings are shared by everything that talks to the same registry. Close it to free the sockets. */
+export class RegistryClients implements AsyncDisposable {
+  readonly #options: RegistryClientsOptions;
+  readonly #proxy: ProxyChooser;
+  readonly #clients = new Map<string, RegistryClient>();
+  readonly #webs = new Map<string, WebAccess & { readonly connections: Connections }>();
+  #roots: Promise<readonly string[]> | undefined;
+
+  /** @throws UsageError `proxy-malformed`, `command-line-malformed`; FormatError `reference-malformed` for a trusted host that is none */
+  constructor(options: RegistryClientsOptions) {
+    const times = options.retryTimes ?? DEFAULT_RETRY_TIMES;
+    if (!Number.isInteger(times) || times < 0 || times > MAX_RETRY_TIMES) {
+      throw new UsageError("command-line-malformed", `retry times must be a whole number from 0 to ${MAX_RETRY_TIMES}`);
+    }
+    for (const trusted of [...(options.trustedRealms ?? []), ...(options.trustedRedirects ?? [])])
+      originOf(trusted, "https");
+    this.#options = options;
+    this.#proxy = proxyFromEnvironment(options.host.env);
+  }
+
+  /**
+   * The client of the registry that serves a domain.
+   * @param domain host with optional port, as in a Reference
+   * @throws FormatError `reference-malformed`
+   */
+  clientFor(domain: string): RegistryClient {
+    let client = this.#clients.get(domain);
+    if (client === undefined) {
+      client = this.#makeClient(domain);
+      this.#clients.set(domain, client);
+    }
+    return client;
+  }
+
+  /**
+   * Connections to a web server that is no registry, such as a signature store, with the same TLS settings, proxy, limits and retries, and without credentials.
+   * @param host `host[:port]`
+   */
+  openWeb(host: string): WebAccess {
+    let web = this.#webs.get(host);
+    if (web === undefined) {
+      const connections = this.#connect(host, host);
+      web = { wire: this.#wire(host, connections), retry: this.#retry(), connections };
+      this.#webs.set(host, web);
+    }
+    return web;
+  }
+
+  async close(): Promise<void> {
+    const open = [...this.#clients.values(), ...[...this.#webs.values()].map((web) => web.connections)];
+    this.#clients.clear();
+    this.#webs.clear();
+    await Promise.all(open.map((one) => one.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #makeClient(domain: string): RegistryClient {
+    const options = this.#options;
+    const serving = servingHost(domain);
+    originOf(serving, "https");
+    const connections = this.#connect(domain, serving);
+    const wire = this.#wire(domain, connections);
+    const session = new RegistrySession({
+      wire,
+      servingHost: serving,
+      insecure: options.tlsVerify === false,
+      trustedRealms: options.trustedRealms ?? [],
+      retry: this.#retry(),
+      credentials: (repository) =>
+        options.credentials === undefined
+          ? this.#searchCredentials(domain, repository)
+          : options.credentials(domain, repository),
+    });
+    return new RegistryClient(domain, session, connections);
+  }
+
+  #wire(registry: string, connections: Connections): Wire {
+    const { timeouts, userAgent, log } = this.#options;
+    return {
+      registry,
+      connections,
+      timeouts: { ...defaultTimeouts, ...timeouts },
+      userAgent: userAgent ?? "signet",
+      log: log ?? ((): void => {}),
+    };
+  }
+
+  #retry(): RetryPolicy {
+    const { retryTimes, clock, random } = this.#options;
+    return { times: retryTimes ?? DEFAULT_RETRY_TIMES, clock: clock ?? systemClock, random: random ?? Math.random };
+  }
+
+  /** @param name under which certificates are kept */
+  #connect(name: string, serving: string): Connections {
+    const { host, certDir, tlsVerify, trustedRealms, trustedRedirects, timeouts, lookup } = this.#options;
+    const trusted = [...(trustedRealms ?? []), ...(trustedRedirects ?? [])];
+    return new Connections({
+      registryHost: serving,
+      tlsVerify: tlsVerify ?? true,
+      proxy: this.#proxy,
+      timeouts: { ...defaultTimeouts, ...timeouts },
+      trustedHosts: new Set(trusted.map((one) => bareHost(originOf(one, "https")))),
+      loadTls: async () => ({
+        roots: await (this.#roots ??= loadTrustedRoots(host)),
+        material: await loadCertificates(name, host, certDir === undefined ? {} : { certDir }),
+      }),
+      ...(lookup === undefined ? {} : { lookup }),
+    });
+  }
+
+  async #searchCredentials(domain: string, repository: string | undefined): Promise<Credentials | undefined> {
+    const { host, authFile, log } = this.#options;
+    const found = await findCredentials(repository === undefined ? domain : `${domain}/${repository}`, {
+      host,
+      ...(authFile === undefined ? {} : { authFile }),
+      warn: (message) => log?.("warning", message),
+    });
+    return found?.credentials;
+  }
+}
+
+const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: async (milliseconds) => {
+    await sleep(milliseconds);
+  },
+};
+
+/**
+ * Everything Signet does at one registry. Each method authenticates as the registry asks for it, retries what may pass, and holds every limit; bytes that
+ * were asked for by digest are compared with it. Errors are StoreErrors with the registry's own words, made safe to print.
+ */
+export class RegistryClient {
+  /** As references write it. */
+  readonly domain: string;
+  readonly #session: RegistrySession;
+  readonly #connections: Connections;
+
+  constructor(domain: string, session: RegistrySession, connections: Connections) {
+    this.domain = domain;
+    this.#session = session;
+    this.#connections = connections;
+  }
+
+  /** What the registry says at the door; asked once. Tells whether it has the signatures extension. */
+  ping(): Promise<Ping> {
+    return this.#session.ping();
+  }
+
+  /**
+   * Makes sure that the registry accepts the credentials it is given.
+   * @throws StoreError `registry-unauthorized` when it does not, or there are none and it wants some
+   */
+  async checkLogin(): Promise<void> {
+    const answer = await this.#session.open({
+      method: "GET",
+      path: "/v2/",
+      access: [],
+      expect: [200],
+      what: `logging in to ${this.domain}`,
+    });
+    await answer.discard();
+  }
+
+  /** See {@link fetchManifest}. */
+  fetchManifest(repository: string, name: ManifestName): Promise<RawManifest> {
+    return fetchManifest(this.#session, repository, name);
+  }
+
+  /** See {@link storeManifest}. */
+  storeManifest(repository: string, name: ManifestName, bytes: Uint8Array, mediaType: string): Promise<void> {
+    return storeManifest(this.#session, repository, name, bytes, mediaType);
+  }
+
+  /** See {@link deleteManifest}. */
+  deleteManifest(repository: string, digest: Digest): Promise<void> {
+    return deleteManifest(this.#session, repository, digest);
+  }
+
+  /** See {@link fetchBlob}. */
+  fetchBlob(repository: string, descriptor: BlobDescriptor): AsyncGenerator<Uint8Array, void, undefined> {
+    return fetchBlob(this.#session, repository, descriptor);
+  }
+
+  /** See {@link hasBlob}. */
+  hasBlob(repository: string, descriptor: BlobDescriptor): Promise<boolean> {
+    return hasBlob(this.#session, repository, descriptor);
+  }
+
+  /** See {@link mountBlob}. */
+  mountBlob(repository: string, digest: Digest, from: string): Promise<boolean> {
+    return mountBlob(this.#session, repository, digest, from);
+  }
+
+  /** See {@link uploadBlob}. */
+  uploadBlob(repository: string, descriptor: BlobDescriptor, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    return uploadBlob(this.#session, repository, descriptor, chunks);
+  }
+
+  /** See {@link listTags}. */
+  listTags(repository: string): Promise<readonly string[]> {
+    return listTags(this.#session, repository);
+  }
+
+  /** See {@link listSignatures}. */
+  listSignatures(repository: string, digest: Digest): Promise<ApiSignatureList> {
+    return listSignatures(this.#session, repository, digest);
+  }
+
+  /** See {@link putSignature}. */
+  putSignature(repository: string, digest: Digest, signature: ApiSignature): Promise<"created" | "conflict"> {
+    return putSignature(this.#session, repository, digest, signature);
+  }
+
+  async close(): Promise<void> {
+    await this.#connections.close();
+  }
+}

@@ -1,0 +1,206 @@
+/** Sockets: which pool a request goes through, and the guard on every connection that a registry's word leads to. */
+import { lookup as systemLookup } from "node:dns";
+import { type LookupFunction, type Socket, isIP } from "node:net";
+import { type SecureContext, createSecureContext } from "node:tls";
+import { FormatError } from "@signet/core";
+import type { Dispatcher, buildConnector } from "undici";
+import type { TlsMaterial } from "../config/certs-d.ts";
+import { type AddressClass, classifyAddress, mayFollowTo } from "./address.ts";
+import { MAX_CONNECTIONS_PER_HOST, MAX_HEADER_BYTES, type Timeouts } from "./limits.ts";
+import { type ProxyChooser, bareHost } from "./proxy.ts";
+
+export interface ConnectionsOptions {
+  /** `host[:port]` of the registry, as connected to. */
+  readonly registryHost: string;
+  /** False: certificates are not checked. */
+  readonly tlsVerify: boolean;
+  /** Called once, before the first https connection. */
+  readonly loadTls: () => Promise<{ readonly roots: readonly string[]; readonly material: TlsMaterial }>;
+  readonly proxy: ProxyChooser;
+  readonly timeouts: Timeouts;
+  /** Host names (without port) that somebody configured as trusted; the address rule does not apply to them. */
+  readonly trustedHosts: ReadonlySet<string>;
+  /** Name resolution. Default: the system's. */
+  readonly lookup?: LookupFunction;
+}
+
+/** One request on the wire, without redirects. */
+export interface WireRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Who may be connected to how. `registry`: the registry itself, as the user named it. `named`: a host that the registry named; public addresses, and those of
+ * the class in which the registry itself was reached. `trusted`: a host that the registry named and somebody configured as trusted.
+ */
+type Route = "registry" | "named" | "trusted";
+
+/** Refused by the address rule; carries where it led. */
+export class AddressRefused extends Error {}
+
+/**
+ * The connections of one registry client. Client certificates are shown to the registry's own host only. Direct connections are checked by the addresses that
+ * the name resolved to, and again by the one connected to, so that a name that resolves differently the second time gains nothing.
+ *
+ * Not checked: what a proxy connects to; behind one only literal addresses can be judged.
+ */
+export class Connections {
+  readonly #options: ConnectionsOptions;
+  readonly #pools = new Map<string, Promise<Dispatcher>>();
+  readonly #ownClasses = new Set<AddressClass>();
+  #tls: Promise<{ own: SecureContext; foreign: SecureContext }> | undefined;
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws AddressRefused, or what the socket, TLS or HTTP layer throws; see `exchange.ts` for the translation */
+  async send(request: WireRequest): Promise<Dispatcher.ResponseData> {
+    const { url } = request;
+    const route = this.#routeTo(url);
+    const host = bareHost(url);
+    if (route === "named" && isIP(host) !== 0) this.#guard(host);
+    const pool = await this.#poolFor(url, route);
+    return await pool.request({
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
+      method: request.method,
+      headers: request.headers,
+      // Typed as a Readable, but any async iterable is sent as it comes.
+      body: (request.body ?? null) as Uint8Array | null,
+      headersTimeout: this.#options.timeouts.headersMs,
+      // Bodies are timed by their reader, who knows whether it waits for the server or for its own consumer.
+      bodyTimeout: 0,
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    });
+  }
+
+  async close(): Promise<void> {
+    const pools = await Promise.allSettled(this.#pools.values());
+    this.#pools.clear();
+    for (const pool of pools) if (pool.status === "fulfilled") await pool.value.destroy();
+  }
+
+  #routeTo(url: URL): Route {
+    if (url.host === new URL(`${url.protocol}//${this.#options.registryHost}`).host) return "registry";
+    return this.#options.trustedHosts.has(bareHost(url)) ? "trusted" : "named";
+  }
+
+  #guard(address: string): void {
+    if (mayFollowTo(address, this.#ownClasses)) return;
+    throw new AddressRefused(`${address} is a ${classifyAddress(address)} address`);
+  }
+
+  #poolFor(url: URL, route: Route): Promise<Dispatcher> {
+    const proxy = this.#options.proxy(url);
+    // The registry's own host under another port is still the same party where client certificates are concerned.
+    const own = url.hostname === new URL(`https://${this.#options.registryHost}`).hostname;
+    const key = `${route} ${own} ${url.protocol} ${proxy?.href ?? ""}`;
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      pool = this.#makePool(url.protocol === "https:", route, own, proxy);
+      this.#pools.set(key, pool);
+      pool.catch(() => this.#pools.delete(key));
+    }
+    return pool;
+  }
+
+  async #makePool(secure: boolean, route: Route, own: boolean, proxy: URL | undefined): Promise<Dispatcher> {
+    // Loaded here: a command that never talks to a registry does not pay for it.
+    const { Agent, ProxyAgent, buildConnector: makeConnector } = await import("undici");
+    const tls = secure ? await (this.#tls ??= this.#makeTls()) : undefined;
+    const { timeouts, tlsVerify } = this.#options;
+    const requestTls = {
+      timeout: timeouts.connectMs,
+      allowH2: false,
+      rejectUnauthorized: tlsVerify,
+      ...(tls === undefined ? {} : { secureContext: own ? tls.own : tls.foreign }),
+    };
+    const common = {
+      allowH2: false,
+      connections: MAX_CONNECTIONS_PER_HOST,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    };
+    if (proxy !== undefined) {
+      const roots = proxy.protocol === "https:" ? (await (this.#tls ??= this.#makeTls())).foreign : undefined;
+      return new ProxyAgent({
+        ...common,
+        uri: proxy.href,
+        requestTls,
+        proxyTls: { timeout: timeouts.connectMs, ...(roots === undefined ? {} : { secureContext: roots }) },
+      });
+    }
+    const lookup = this.#options.lookup ?? systemLookup;
+    const connect = makeConnector({ ...requestTls, lookup: route === "named" ? this.#guardedLookup(lookup) : lookup });
+    return new Agent({ ...common, connect: this.#watch(connect, route) });
+  }
+
+  /** Refuses a name as soon as one of its addresses is out of bounds: which of them gets used would be chance. */
+  #guardedLookup(lookup: LookupFunction): LookupFunction {
+    return (hostname, options, callback) => {
+      lookup(hostname, options, (error, address, family) => {
+        try {
+          if (error === null) for (const entry of [address].flat()) this.#guard(textOf(entry));
+        } catch (refused) {
+          callback(refused as NodeJS.ErrnoException, "", 0);
+          return;
+        }
+        callback(error, address, family);
+      });
+    };
+  }
+
+  /** Remembers where the registry itself lives, and judges other connections once more by the address they really have. */
+  #watch(connect: buildConnector.connector, route: Route): buildConnector.connector {
+    return (options, callback) => {
+      connect(options, (...result) => {
+        const [error, socket] = result as [Error | null, Socket | null];
+        const address = socket?.remoteAddress;
+        if (error === null && socket !== null && address !== undefined) {
+          if (route === "registry") this.#ownClasses.add(classifyAddress(address));
+          else if (route === "named" && !mayFollowTo(address, this.#ownClasses)) {
+            socket.destroy();
+            callback(new AddressRefused(`${address} is a ${classifyAddress(address)} address`), null);
+            return;
+          }
+        }
+        callback(...result);
+      });
+    };
+  }
+
+  async #makeTls(): Promise<{ own: SecureContext; foreign: SecureContext }> {
+    const { roots, material } = await this.#options.loadTls();
+    const ca = [...roots, ...material.authorities];
+    try {
+      const foreign = createSecureContext({ ca });
+      if (material.clients.length === 0) return { own: foreign, foreign };
+      const cert = material.clients.map((client) => client.cert);
+      const key = material.clients.map((client) => client.key);
+      return { own: createSecureContext({ ca, cert, key }), foreign };
+    } catch (cause) {
+      const where = material.folder ?? "the system's certificate authorities";
+      throw new FormatError(
+        "certificate-unusable",
+        `${where}: the TLS library refuses them: ${(cause as Error).message}`,
+        {
+          cause,
+        },
+      );
+    }
+  }
+}
+
+function textOf(entry: string | { readonly address: string }): string {
+  return typeof entry === "string" ? entry : entry.address;
+}
+
+/** True for what `send` throws when the address rule refused; undici may have wrapped it. */
+export function isAddressRefused(error: unknown): error is Error {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof AddressRefused) return true;
+  return error instanceof AggregateError && error.errors.some(isAddressRefused);
+}

@@ -1,0 +1,46 @@
+import type { Digest, Reference } from "@signet/core";
+
+/** One stored signature blob, as it came; parsing it is the verifier's matter. */
+export interface StoredSignature {
+  readonly bytes: Uint8Array;
+  /** Path or URL, without credentials. */
+  readonly location: string;
+}
+
+/** One look at a place where a signature could have been. */
+export interface StoreAttempt {
+  readonly location: string;
+  /** `found`, `absent`, `skipped` (not a signature, for example an HTML page answered with 200). */
+  readonly outcome: "found" | "absent" | "skipped";
+  /** HTTP status, where there was one. */
+  readonly status?: number;
+}
+
+/** All signatures found for one manifest. An empty list means that the store said there are none, never that it could not be asked. */
+export interface SignatureReading {
+  /** For people: the store that was asked, such as `https://sig.example.com/store` or `registry.example.com (signatures API)`. */
+  readonly store: string;
+  readonly signatures: readonly StoredSignature[];
+  readonly attempts: readonly StoreAttempt[];
+  readonly warnings: readonly string[];
+}
+
+/** A place where signatures of manifests are kept, by repository and manifest digest. */
+export interface SignatureStore {
+  /** For people and messages. */
+  readonly label: string;
+  /** @throws StoreError when it cannot be told whether there are signatures (unreachable, 403, 5xx, a directory in place of a file …) */
+  read(reference: Reference, digest: Digest): Promise<SignatureReading>;
+  /** Reads the place that is written to, where that is another one than `read` reads. */
+  readWritten?(reference: Reference, digest: Digest): Promise<SignatureReading>;
+  /** Undefined when it can be written; else why not. */
+  readonly unwritable: string | undefined;
+  /** True when nothing can be removed: `replace` and `remove` then fail if they would have to. Default false. */
+  readonly appendOnly?: boolean;
+  /** Makes `blobs` the manifest's signatures, in order. */
+  replace(reference: Reference, digest: Digest, blobs: readonly Uint8Array[]): Promise<void>;
+  /** Adds one signature unless an equal one is there; returns where it lies. */
+  add(reference: Reference, digest: Digest, blob: Uint8Array): Promise<string>;
+  /** Removes all signatures of the manifest. */
+  remove(reference: Reference, digest: Digest): Promise<void>;
+}

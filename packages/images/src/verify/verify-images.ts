@@ -1,0 +1,71 @@
+import { InternalError, SignetError, UsageError } from "@signet/core";
+import { parseImageName } from "../transports/image-name.ts";
+import { type OpenOptions, openImageSource } from "../transports/open.ts";
+import type { ImageName } from "../transports/transport.ts";
+import { mapBounded } from "./bounded-map.ts";
+import { makeTrustAnchors } from "./manifest-verdict.ts";
+import { type ImageVerdict, type VerifyOptions, verifyImage } from "./verify-image.ts";
+
+export interface VerifyManyOptions extends VerifyOptions {
+  /** How images are opened; docker:// needs `docker`. */
+  readonly open?: OpenOptions;
+  /** Images judged at a time, 1 to 64. Default 8. */
+  readonly jobs?: number;
+  /** Called as each image is done, in the order in which they are done. */
+  readonly onRow?: (row: ImageRow, index: number) => void;
+}
+
+/** One image's outcome. Whatever prevented judging is `undetermined` and never accepted. */
+export type ImageRow =
+  | ({ /** The name as it was given. */ readonly name: string } & ImageVerdict)
+  | { readonly name: string; readonly outcome: "undetermined"; readonly error: SignetError };
+
+/** Images judged at a time: hides the registries' round trips, and is no load on them. */
+const DEFAULT_JOBS = 8;
+
+/** More would only queue up at the registries' connection limits. */
+const MAX_JOBS = 64;
+
+/**
+ * Judges many images, several at a time. Each name is one row, in the order given; an image named twice is fetched and judged once.
+ * @throws UsageError `command-line-malformed` for an impossible number of jobs; otherwise never
+ */
+export async function verifyImages(names: readonly string[], options: VerifyManyOptions): Promise<readonly ImageRow[]> {
+  const jobs = options.jobs ?? DEFAULT_JOBS;
+  if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_JOBS)
+    throw new UsageError("command-line-malformed", `jobs must be a whole number from 1 to ${MAX_JOBS}`);
+  const verify: VerifyOptions = { ...options, trustAnchors: options.trustAnchors ?? makeTrustAnchors(options) };
+  // By canonical name: the same image must not get two answers within one run.
+  const judged = new Map<string, Promise<ImageVerdict>>();
+  return mapBounded(names, jobs, async (name, index): Promise<ImageRow> => {
+    let row: ImageRow;
+    try {
+      const parsed = await parseImageName(name);
+      let verdict = judged.get(parsed.text);
+      if (verdict === undefined) {
+        verdict = openAndVerify(parsed, options.open ?? {}, verify);
+        judged.set(parsed.text, verdict);
+      }
+      row = { name, ...(await verdict) };
+    } catch (error) {
+      row = { name, outcome: "undetermined", error: asSignetError(error) };
+    }
+    options.onRow?.(row, index);
+    return row;
+  });
+}
+
+async function openAndVerify(name: ImageName, open: OpenOptions, verify: VerifyOptions): Promise<ImageVerdict> {
+  await using source = await openImageSource(name, open);
+  return await verifyImage(source, verify);
+}
+
+function asSignetError(error: unknown): SignetError {
+  if (error instanceof SignetError) return error;
+  return new InternalError(
+    `judging failed in an unforeseen way: ${error instanceof Error ? error.message : String(error)}`,
+    {
+      cause: error,
+    },
+  );
+}
