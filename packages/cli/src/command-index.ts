@@ -1,0 +1,36 @@
+import { InternalError } from "@signet/core";
+import type { Command } from "./command-line/command.ts";
+
+/** Every command and where it is. Loaded one at a time: the start of `signet` must not pay for commands that are not called. */
+const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
+  sign: () => import("./commands/sign.ts"),
+  verify: () => import("./commands/verify.ts"),
+  inspect: () => import("./commands/inspect.ts"),
+  copy: () => import("./commands/copy.ts"),
+  "standalone-sign": () => import("./commands/standalone-sign.ts"),
+  "standalone-verify": () => import("./commands/standalone-verify.ts"),
+  "manifest-digest": () => import("./commands/manifest-digest.ts"),
+  "signature inspect": () => import("./commands/signature-inspect.ts"),
+  "keys list": () => import("./commands/keys-list.ts"),
+  "keys show": () => import("./commands/keys-show.ts"),
+  "keys generate": () => import("./commands/keys-generate.ts"),
+  "keys export": () => import("./commands/keys-export.ts"),
+  login: () => import("./commands/login.ts"),
+  logout: () => import("./commands/logout.ts"),
+  completion: () => import("./commands/completion.ts"),
+};
+
+/** In the order of the help. */
+export const commandNames: readonly string[] = Object.keys(loaders);
+
+/** @param name one of {@link commandNames} */
+export async function loadCommand(name: string): Promise<Command> {
+  const loader = loaders[name];
+  if (loader === undefined) throw new InternalError(`there is no command ${name}`);
+  return (await loader()).command;
+}
+
+/** All of them, in the order of the help. */
+export async function loadCommands(): Promise<readonly Command[]> {
+  return Promise.all(commandNames.map(loadCommand));
+}

@@ -1,0 +1,46 @@
+import { type OpenOptions, RegistryClients, chooseSignatureStore, loadRegistriesD } from "@signet/images";
+import type { RegistriesD, StoreKind } from "@signet/images";
+import type { Invocation } from "../command-line/command.ts";
+import { registriesDOption } from "../command-line/common-options.ts";
+import type { RegistryOptions } from "../command-line/registry-options.ts";
+import { readRegistryAccess } from "../registry/registry-access.ts";
+import type { Runtime } from "../runtime.ts";
+
+/** What opening images takes, by the options of the command line. Close it when all images are closed. */
+export interface ImageAccess extends AsyncDisposable {
+  readonly clients: RegistryClients;
+  readonly registriesD: RegistriesD;
+  readonly open: OpenOptions;
+}
+
+/**
+ * Reads the configuration for opening images; asks no registry yet.
+ * @param options the registry options of the side in question
+ * @param store the only signature store to use; default: the one that registry and registries.d name
+ */
+export async function openImageAccess(
+  invocation: Invocation,
+  options: RegistryOptions,
+  runtime: Runtime,
+  store?: StoreKind,
+): Promise<ImageAccess> {
+  const access = await readRegistryAccess(invocation, options, runtime);
+  const directory = invocation.get(registriesDOption);
+  const registriesD = await loadRegistriesD({ host: access.host, ...(directory === undefined ? {} : { directory }) });
+  for (const warning of registriesD.warnings) runtime.terminal.warn(warning);
+  const clients = new RegistryClients(access);
+  return {
+    clients,
+    registriesD,
+    open: {
+      docker: {
+        clients,
+        chooseSignatureStore: async (client, reference) => {
+          const only = store === undefined ? {} : { only: store };
+          return (await chooseSignatureStore(client, reference, { registriesD, clients, ...only })).store;
+        },
+      },
+    },
+    [Symbol.asyncDispose]: () => clients.close(),
+  };
+}

@@ -1,0 +1,84 @@
+import { readSync } from "node:fs";
+import { FormatError, StoreError, concatBytes } from "@signet/core";
+import { readFileBounded } from "@signet/images/files";
+
+/** Bytes: a secret is one line; nothing longer is one. */
+const MAX_SECRET_BYTES = 64 * 1024;
+
+/** Bytes asked for at a time. */
+const CHUNK_BYTES = 64 * 1024;
+
+/** Milliseconds between two looks at a descriptor that does not block and has nothing yet. */
+const RETRY_MS = 5;
+
+/**
+ * A whole file, or all of standard input for `-`.
+ * @param what the file's name in messages
+ * @throws StoreError `file-missing`, `file-unreadable`; FormatError `input-too-large`
+ */
+export async function readInput(path: string, maxBytes: number, what: string): Promise<Uint8Array> {
+  return path === "-" ? readDescriptor(0, maxBytes, what) : readFileBounded(path, maxBytes, what);
+}
+
+/**
+ * The first line of a file that holds a secret, without its line end. Further lines are passed over, as skopeo has it.
+ * @throws as {@link readInput}; StoreError `file-unreadable` when it is not UTF-8
+ */
+export async function readSecretFile(path: string, what: string): Promise<string> {
+  return firstLine(await readInput(path, MAX_SECRET_BYTES, what), what);
+}
+
+/** Like {@link readSecretFile}, from a descriptor that was open when the process started; 0 is standard input. */
+export function readSecretDescriptor(descriptor: number, what: string): string {
+  return firstLine(readDescriptor(descriptor, MAX_SECRET_BYTES, what), what);
+}
+
+/** By its number: a socket, which is what a parent process may hand over, cannot be opened again as /dev/stdin. */
+function readDescriptor(descriptor: number, maxBytes: number, what: string): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    const count = readChunk(descriptor, chunk, what);
+    if (count === 0) return concatBytes(chunks);
+    length += count;
+    if (length > maxBytes)
+      throw new FormatError("input-too-large", `${what}: more than ${maxBytes} bytes`, {
+        hint: "check that the right file was given",
+      });
+    chunks.push(chunk.subarray(0, count));
+  }
+}
+
+function readChunk(descriptor: number, chunk: Uint8Array, what: string): number {
+  for (;;) {
+    try {
+      return readSync(descriptor, chunk);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EOF") return 0;
+      if (code !== "EAGAIN")
+        throw new StoreError(
+          "file-unreadable",
+          `cannot read ${what} from descriptor ${descriptor}: ${code ?? "unknown reason"}`,
+          {
+            cause: error,
+            side: "local",
+            hint: "check that it was opened for reading",
+          },
+        );
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
+  }
+}
+
+function firstLine(bytes: Uint8Array, what: string): string {
+  const newline = bytes.indexOf(0x0a);
+  const line = newline < 0 ? bytes : bytes.subarray(0, newline);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(line).replace(/\r$/, "");
+  } catch {
+    // The cause stays out: it could speak of the secret.
+    throw new StoreError("file-unreadable", `the ${what} does not begin with a line of UTF-8 text`, { side: "local" });
+  }
+}
