@@ -22,7 +22,12 @@ export async function startLoopbackServer(
   listener: RequestListener,
   options: {
     /** With `clientCa` a client certificate of that authority is demanded; with `asksClient` one is asked for and may be missing. */
-    readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string; readonly asksClient?: true };
+    readonly tls?: {
+      readonly cert: string;
+      readonly key: string;
+      readonly clientCa?: string;
+      readonly asksClient?: true;
+    };
     readonly address?: string;
   } = {},
 ): Promise<LoopbackServer> {
@@ -57,5 +62,11 @@ export async function startLoopbackServer(
     server.closeAllConnections();
     await closed;
   };
-  return { host, url: `${tls === undefined ? "http" : "https"}://${host}`, requests, dispose, [Symbol.asyncDispose]: dispose };
+  return {
+    host,
+    url: `${tls === undefined ? "http" : "https"}://${host}`,
+    requests,
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  };
 }

@@ -1,0 +1,46 @@
+/** Brings the real tools that tests compare Signet with, where this machine lets us: Debian, as root. */
+
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { findTool, toolPackages } from "@signet/testkit";
+
+/** Milliseconds for one call of apt-get: half a minute in practice, several on a slow mirror. */
+const APT_TIMEOUT_MS = 300_000;
+
+/** Debian packages whose tools are not on this machine, sorted. */
+export function listMissingPackages(): readonly string[] {
+  const missing = Object.entries(toolPackages).filter(([tool]) => findTool(tool) === undefined);
+  return [...new Set(missing.map(([, debianPackage]) => debianPackage))].sort();
+}
+
+/** True when apt-get is here and we may use it. */
+function mayInstall(): boolean {
+  return process.getuid?.() === 0 && existsSync("/etc/debian_version") && findTool("apt-get") !== undefined;
+}
+
+/**
+ * Installs what is missing, or says what to install; prints one line either way. Never fails: a test that lacks its tool skips loudly, or fails with
+ * CI=true.
+ */
+export function installTools(print: (line: string) => void): void {
+  const missing = listMissingPackages();
+  if (missing.length === 0) return print(`tools: ${Object.keys(toolPackages).join(", ")}`);
+  const advice = `apt-get install ${missing.join(" ")}`;
+  if (!mayInstall()) return print(`tools: tests that need these are skipped; install them with: ${advice}`);
+  print(`tools: installing ${missing.join(", ")}`);
+  const install = ["install", "--yes", "--no-install-recommends", ...missing];
+  // The package lists of a fresh container are empty or old, so a first failure is a reason to fetch them.
+  if (apt(install).status === 0) return;
+  apt(["update"]);
+  const { status, stderr } = apt(install);
+  if (status === 0) return;
+  const reason = stderr.trim().split("\n").slice(-3).join("\n  ");
+  print(`tools: could not be installed (is this machine offline?); later run: ${advice}\n  ${reason}`);
+}
+
+function apt(args: readonly string[]): { readonly status: number; readonly stderr: string } {
+  // docker-registry's package would start a registry on port 5000, which no test asks for.
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", SYSTEMD_OFFLINE: "1" };
+  const result = spawnSync("apt-get", ["--quiet", ...args], { env, timeout: APT_TIMEOUT_MS, encoding: "utf8" });
+  return { status: result.status ?? 1, stderr: result.stderr || (result.error?.message ?? "") };
+}
