@@ -97,6 +97,12 @@ describe("parseJson refuses", () => {
       (error: unknown) => error instanceof FormatError && error.code === "input-too-large",
     );
   });
+  test("more values than the limit, so that four megabytes of zeros cannot cost hundreds", () => {
+    const zeros = `[${"0,".repeat(2_000_000)}0]`;
+    assert.throws(() => parse(zeros), /too many values/);
+    assert.throws(() => parseJson(encoder.encode("[1,2]"), "test", { maxValues: 2 }), /too many values/);
+    assert.equal(parseJson(encoder.encode("[1,2]"), "test", { maxValues: 3 }).kind, "array");
+  });
   test("nesting beyond the limit, and allows nesting up to it, without exhausting the stack", () => {
     assert.throws(() => parse("[".repeat(10_001) + "]".repeat(10_001)), /nested deeper than 10000/);
     assert.throws(() => parse('{"a":'.repeat(700_000)), /nested deeper/);

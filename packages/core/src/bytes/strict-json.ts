@@ -3,7 +3,7 @@
  * members, member order, number text and byte offsets. Nothing is coerced; the caller takes the members it knows through {@link strictObject}.
  */
 import { FormatError } from "../errors.ts";
-import { MAX_JSON_DEPTH, MAX_MANIFEST_BYTES } from "./limits.ts";
+import { MAX_JSON_DEPTH, MAX_JSON_VALUES, MAX_MANIFEST_BYTES } from "./limits.ts";
 
 interface JsonSpan {
   /** Byte offset of the value's first octet. */
@@ -53,6 +53,8 @@ export interface JsonLimits {
   readonly maxBytes?: number;
   /** Levels of nesting; default 10,000. */
   readonly maxDepth?: number;
+  /** Values in all; default 250,000. */
+  readonly maxValues?: number;
 }
 
 interface OpenContainer {
@@ -73,8 +75,8 @@ const CLOSE_BRACKET = 0x5d;
 /**
  * Parses exactly one JSON value, with nothing but JSON white space around it.
  *
- * Refused: a byte order mark, comments, trailing commas, raw control characters in strings, numbers outside the grammar or the range of a double,
- * nesting beyond `maxDepth`. Invalid UTF-8 and lone surrogates inside strings become U+FFFD, one for each invalid octet, as the reference implementation has it.
+ * Refused: more values or deeper nesting than the limits, a byte order mark, comments, trailing commas, raw control characters in strings, numbers outside the grammar
+ * or the range of a double. Invalid UTF-8 and lone surrogates inside strings become U+FFFD, one for each invalid octet, as the reference implementation has it.
  * Duplicate members are kept, not refused: that is {@link strictObject}'s work.
  *
  * @param bytes the whole document
@@ -86,21 +88,28 @@ export function parseJson(bytes: Uint8Array, what: string, limits: JsonLimits = 
   if (bytes.length > maxBytes) {
     throw new FormatError("input-too-large", `${what}: ${bytes.length} bytes, the limit is ${maxBytes}`);
   }
-  return new JsonReader(bytes, what, limits.maxDepth ?? MAX_JSON_DEPTH).readDocument();
+  return new JsonReader(
+    bytes,
+    what,
+    limits.maxDepth ?? MAX_JSON_DEPTH,
+    limits.maxValues ?? MAX_JSON_VALUES,
+  ).readDocument();
 }
 
 class JsonReader {
   readonly #bytes: Uint8Array;
   readonly #what: string;
   readonly #maxDepth: number;
+  #valuesLeft: number;
   /** The whole document as text when it is plain ASCII, so that names and values are cut out of it; offsets are the same then. */
   readonly #ascii: string | undefined;
   #at = 0;
 
-  constructor(bytes: Uint8Array, what: string, maxDepth: number) {
+  constructor(bytes: Uint8Array, what: string, maxDepth: number, maxValues: number) {
     this.#bytes = bytes;
     this.#what = what;
     this.#maxDepth = maxDepth;
+    this.#valuesLeft = maxValues;
     this.#ascii = isAscii(bytes) ? strictUtf8.decode(bytes) : undefined;
   }
 
@@ -109,6 +118,11 @@ class JsonReader {
     const stack: OpenContainer[] = [];
     for (;;) {
       this.#skipSpace();
+      if (this.#valuesLeft-- === 0) {
+        throw new FormatError("input-too-large", `${this.#what}: too many values at offset ${this.#at}`, {
+          offset: this.#at,
+        });
+      }
       let node: JsonNode;
       const first = this.#bytes[this.#at];
       if (first === OPEN_BRACE || first === OPEN_BRACKET) {

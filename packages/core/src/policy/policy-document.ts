@@ -1,5 +1,5 @@
 /** policy.json as a document: bytes in, a frozen {@link Policy} out, and errors that say where. */
-import { MAX_POLICY_BYTES } from "../bytes/limits.ts";
+import { MAX_POLICY_BYTES, MAX_POLICY_VALUES } from "../bytes/limits.ts";
 import { parseJson } from "../bytes/strict-json.ts";
 import { FormatError, PolicyError } from "../errors.ts";
 import { frozenMap } from "./frozen-map.ts";
@@ -28,7 +28,10 @@ export function parsePolicy(bytes: Uint8Array, source?: string): Policy {
 }
 
 function readPolicy(bytes: Uint8Array, source: string | undefined): Policy {
-  const root: Placed = { node: parseJson(bytes, WHAT, { maxBytes: MAX_POLICY_BYTES }), path: "" };
+  const root: Placed = {
+    node: parseJson(bytes, WHAT, { maxBytes: MAX_POLICY_BYTES, maxValues: MAX_POLICY_VALUES }),
+    path: "",
+  };
   const members = knownMembers(root, ["default", "transports"]);
   const transports = new Map<string, PolicyScopes>();
   const transportsMember = members.get("transports");

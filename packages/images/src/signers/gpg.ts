@@ -99,15 +99,17 @@ function checkSelector(selector: string): void {
  * @throws StoreError `gpg-missing`, `gpg-failed`
  */
 export async function listGpgKeys(options: GpgOptions = {}): Promise<readonly GpgKey[]> {
-  const [listed, secret] = await Promise.all(
-    ["--list-keys", "--list-secret-keys"].map(async (command) => {
-      const result = await runGpg({ args: [...listing, command], maxOutputBytes: MAX_KEYRING_BYTES }, options);
-      if (result.exitCode !== 0 && !isNotFound(result)) throw failed("gpg cannot list its keys", result);
-      return parseKeyListing(result.output);
-    }),
-  );
-  const signing = new Set(secret!.filter((key) => key.hasSecretKey).map((key) => key.fingerprint));
-  return listed!.map((key) => ({ ...key, hasSecretKey: signing.has(key.fingerprint) }));
+  // One after the other: two runs of gpg in a fresh home can meet while one of them makes the keyring.
+  const listed = await listKeys("--list-keys", options);
+  const secret = await listKeys("--list-secret-keys", options);
+  const signing = new Set(secret.filter((key) => key.hasSecretKey).map((key) => key.fingerprint));
+  return listed.map((key) => ({ ...key, hasSecretKey: signing.has(key.fingerprint) }));
+}
+
+async function listKeys(command: string, options: GpgOptions): Promise<readonly GpgKey[]> {
+  const result = await runGpg({ args: [...listing, command], maxOutputBytes: MAX_KEYRING_BYTES }, options);
+  if (result.exitCode !== 0 && !isNotFound(result)) throw failed("gpg cannot list its keys", result);
+  return parseKeyListing(result.output);
 }
 
 /**
