@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Starts Signet. Plain JavaScript that an old Node can still read, so that it can say which one is needed.
 // Statements run from top to bottom and nothing heavy is imported: this file is part of every cold start.
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync } from "node:fs";
 import * as nodeModule from "node:module"; // an old Node lacks registerHooks, which a named import would not survive
 import { fileURLToPath } from "node:url";
 
@@ -32,7 +32,8 @@ function useSources() {
 /** Runs this file again with the Node that the checkout brings, and ends as that process ends. */
 async function startOtherNode() {
   const own = fileURLToPath(beside("../../../node_modules/.bin/node"));
-  if (!isCheckout || !existsSync(own) || realpathSync(own) === realpathSync(process.execPath)) {
+  // A Node in the checkout that is too old itself would start itself for ever.
+  if (!isCheckout || !existsSync(own) || process.env["SIGNET_STARTED_AGAIN"] === "1") {
     const hint = isCheckout ? "run `npm ci` in the checkout, which brings the right Node" : "install Node.js 24";
     process.stderr.write(
       `error: Signet needs Node.js ${REQUIRED_NODE_MAJOR} or newer; this is ${process.version}\nhint: ${hint}\n`,
@@ -41,7 +42,10 @@ async function startOtherNode() {
     return;
   }
   const { spawn } = await import("node:child_process");
-  const child = spawn(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawn(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: "inherit",
+    env: { ...process.env, SIGNET_STARTED_AGAIN: "1" },
+  });
   // A terminal sends Ctrl-C to both processes; the child decides what to do with it, and this one waits for it.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => {

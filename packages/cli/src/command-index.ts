@@ -1,15 +1,20 @@
 import { InternalError } from "@signet/core";
 import type { Command } from "./command-line/command.ts";
+import { command as manifestDigest } from "./commands/manifest-digest.ts";
+import { command as standaloneVerify } from "./commands/standalone-verify.ts";
 
-/** Every command and where it is. Loaded one at a time: the start of `signet` must not pay for commands that are not called. */
+/**
+ * Every command and where it is. Loaded one at a time: the start of `signet` must not pay for commands that are not called. The two that do nothing but compute
+ * are part of the start, since for them each further file to load would be a good part of their time.
+ */
 const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
   sign: () => import("./commands/sign.ts"),
   verify: () => import("./commands/verify.ts"),
   inspect: () => import("./commands/inspect.ts"),
   copy: () => import("./commands/copy.ts"),
   "standalone-sign": () => import("./commands/standalone-sign.ts"),
-  "standalone-verify": () => import("./commands/standalone-verify.ts"),
-  "manifest-digest": () => import("./commands/manifest-digest.ts"),
+  "standalone-verify": async () => ({ command: standaloneVerify }),
+  "manifest-digest": async () => ({ command: manifestDigest }),
   "signature inspect": () => import("./commands/signature-inspect.ts"),
   "keys list": () => import("./commands/keys-list.ts"),
   "keys show": () => import("./commands/keys-show.ts"),

@@ -107,10 +107,13 @@ async function showHelp(command: Command, terminal: Terminal): Promise<ExitCode>
   return exitCodes.done;
 }
 
+/** Columns of a terminal that does not say how wide it is. */
+const DEFAULT_COLUMNS = 80;
+
 async function chooseProgress(isQuiet: boolean): Promise<Progress> {
   if (isQuiet) return makeProgress("none", 0);
   if (!(await isTty(2)) || !takesEscapes()) return makeProgress("lines", 0);
-  return makeProgress("bar", process.stderr.columns);
+  return makeProgress("bar", process.stderr.columns || DEFAULT_COLUMNS);
 }
 
 /** https://no-color.org: any value but the empty one asks for plain text. */

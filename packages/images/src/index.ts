@@ -1,14 +1,25 @@
 /** Where images and signatures live: every adapter that does I/O. For most uses call `openImageSource`, `verifyImage` and `copyImage`. */
 
 // Contracts
-export type { BlobDescriptor, ImageDestination, ImageName, ImageSource, RawManifest, TransportName } from "./transports/transport.ts";
+export type {
+  BlobDescriptor,
+  ImageDestination,
+  ImageName,
+  ImageSource,
+  RawManifest,
+  TransportName,
+} from "./transports/transport.ts";
 export type { SignatureReading, SignatureStore, StoreAttempt, StoredSignature } from "./stores/signature-store.ts";
 
 // Files
-export { readFileBounded, writeFileAtomic } from "./config/atomic-file.ts";
+export { fileError } from "./config/file-error.ts";
+export type { FileOperation } from "./config/file-error.ts";
+export { writeFileAtomic } from "./config/atomic-file.ts";
+export { readFileBounded } from "./config/bounded-file.ts";
 
 // Transports and copies
-export type { AtomicWriteOptions, BoundedReadOptions } from "./config/atomic-file.ts";
+export type { AtomicWriteOptions } from "./config/atomic-file.ts";
+export type { BoundedReadOptions } from "./config/bounded-file.ts";
 export { copyImage } from "./copy/copy-image.ts";
 export type { CopyOptions, CopyResult, CopySelection } from "./copy/copy-image.ts";
 export type { CopyProgress } from "./copy/copy-progress.ts";
@@ -59,6 +70,13 @@ export type { CredentialSearch, FoundCredentials } from "./config/auth-file.ts";
 export { removeAllCredentials, removeCredentials, storeCredentials } from "./config/auth-file-edit.ts";
 export type { CredentialChange, CredentialRemoval } from "./config/auth-file-edit.ts";
 export { RegistryClient, RegistryClients } from "./registry/client.ts";
-export type { RegistryClientsOptions } from "./registry/client.ts";
+export type { RegistryClientsOptions, WebAccess } from "./registry/client.ts";
+export type { RegistryLog } from "./registry/exchange.ts";
+export type { Timeouts } from "./registry/limits.ts";
+export type { ManifestName } from "./registry/manifests.ts";
+export type { Ping } from "./registry/ping.ts";
+export type { Clock } from "./registry/retry.ts";
+export type { ApiSignature, ApiSignatureList } from "./registry/signatures-api.ts";
+export { extensionStore } from "./stores/extension-store.ts";
 export type { Credentials } from "./registry/credentials.ts";
 export type { DockerOptions } from "./transports/docker.ts";

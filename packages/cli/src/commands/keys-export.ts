@@ -1,5 +1,5 @@
 import { StoreError, concatBytes, matchesSelector, writeArmoredPublicKey } from "@signet/core";
-import { writeFileAtomic } from "@signet/images/files";
+import { writeFileAtomic } from "@signet/images/atomic-file";
 import type { Command, FlagOption, TextOption } from "../command-line/command.ts";
 import { exitCodes } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";

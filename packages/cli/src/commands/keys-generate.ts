@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { DEFAULT_KEY_ALGORITHM, type KeyAlgorithm, StoreError, generateKey, keyAlgorithms } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
-import { writeFileAtomic } from "@signet/images/files";
+import { writeFileAtomic } from "@signet/images/atomic-file";
 import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
 import { passphraseFdOption, passphraseFileOption } from "../command-line/common-options.ts";
 import { exitCodes } from "../command-line/exit-code.ts";

@@ -123,8 +123,7 @@ async function readCredentials(
       "the colon separates it from the password",
     );
   const password =
-    given ??
-    (fromStdin ? await readSecretFile("-", "password on standard input") : await askSecret(`Password for ${user}`));
+    given ?? (fromStdin ? await readSecretFile("-", "password") : await askSecret(`Password for ${user}`));
   if (password === "") throw usage("the password must not be empty", name);
   return { kind: "password", username: user, password };
 }

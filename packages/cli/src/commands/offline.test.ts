@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { createSignature, generateKey, openSecretKey } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
-import { makeGpgHome, makeTempDir, requireTool, run } from "@signet/testkit";
+import { makeGpgHome, makeTempDir, requireTool, run as runTool } from "@signet/testkit";
 import { runSignet } from "../signet-process.ts";
 
 const vectors = join(import.meta.dirname, "../../../../vectors");
@@ -193,9 +193,13 @@ describe("standalone-sign", () => {
     const output = folder.join("gpg.sig");
     const args = [...sign("gpg@example.com", "-o", output), "--passphrase-file", folder.join("passphrase")];
     assert.deepEqual(await runSignet(args, { env: home.env }), { status: 0, stdout: "", stderr: "" });
-    const verified = await run(skopeo, ["standalone-verify", manifest, "example.com/app:1", key.fingerprint, output], {
-      env: home.env,
-    });
+    const verified = await runTool(
+      skopeo,
+      ["standalone-verify", manifest, "example.com/app:1", key.fingerprint, output],
+      {
+        env: home.env,
+      },
+    );
     assert.deepEqual([verified.status, verified.stderr], [0, ""]);
   });
 });
@@ -418,7 +422,7 @@ test("hostile text in signatures and keys never reaches the output as it is", as
     );
     assert.doesNotMatch(stdout + stderr, /^accepted/m);
   }
-  assert.match(runs[0]!.stdout, /\\x1b\]0;owned\\x07/);
-  const report = JSON.parse(runs[1]!.stdout) as { UntrustedDockerReference: string };
+  assert.match(runs[0].stdout, /\\x1b\]0;owned\\x07/);
+  const report = JSON.parse(runs[1].stdout) as { UntrustedDockerReference: string };
   assert.equal(report.UntrustedDockerReference, hostile, "JSON still carries the claim as it is");
 });

@@ -1,11 +1,12 @@
 import { MAX_MANIFEST_BYTES, createSignature } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
-import { readFileBounded, writeFileAtomic } from "@signet/images/files";
+import { writeFileAtomic } from "@signet/images/atomic-file";
 import type { Command, TextOption } from "../command-line/command.ts";
 import { passphraseFdOption, passphraseFileOption } from "../command-line/common-options.ts";
 import { exitCodes } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";
 import { readPassphrase } from "../keys/passphrase.ts";
+import { readInput } from "../terminal/input.ts";
 
 const name = "standalone-sign";
 
@@ -49,7 +50,7 @@ export const command: Command = {
     const [manifestFile, reference, key] = invocation.arguments as [string, string, string];
     const output = invocation.get(outputOption);
     if (output === undefined) throw usage("--output is missing: the file to write the signature to", name);
-    const manifest = await readFileBounded(manifestFile, MAX_MANIFEST_BYTES, "manifest");
+    const manifest = await readInput(manifestFile, MAX_MANIFEST_BYTES, "manifest");
     const { openSigningKey } = await import("../keys/signing-key.ts");
     const signer = await openSigningKey(key, await readPassphrase(invocation, runtime.env), runtime);
     const signature = await createSignature(manifest, reference, signer, { engine: nodeEngine, now: runtime.now() });

@@ -8,12 +8,12 @@ import {
   verifyStandalone,
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
-import { readFileBounded } from "@signet/images/files";
 import type { Command, TextOption } from "../command-line/command.ts";
 import { exitCodes } from "../command-line/exit-code.ts";
 import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
 import { usage } from "../command-line/parse.ts";
 import { parseReferenceArgument } from "../command-line/reference-argument.ts";
+import { readInput } from "../terminal/input.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
 const name = "standalone-verify";
@@ -60,8 +60,8 @@ export const command: Command = {
 
     parseReferenceArgument(reference);
 
-    const manifest = await readFileBounded(manifestFile, MAX_MANIFEST_BYTES, "manifest");
-    const signature = await readFileBounded(signatureFile, MAX_SIGNATURE_BYTES, "signature");
+    const manifest = await readInput(manifestFile, MAX_MANIFEST_BYTES, "manifest");
+    const signature = await readInput(signatureFile, MAX_SIGNATURE_BYTES, "signature");
     const keyring = await readKeys(keyFile, accepted, terminal);
     const verdict = verifyStandalone(manifest, reference, accepted, signature, keyring, {
       engine: nodeEngine,
@@ -94,7 +94,7 @@ async function readKeys(
     return makeKeyring(source.certificates);
   }
   const { certificates, warnings } = parseKeyring(
-    await readFileBounded(file, MAX_KEYRING_BYTES, "public key file"),
+    await readInput(file, MAX_KEYRING_BYTES, "public key file"),
     nodeEngine,
   );
   for (const warning of warnings) terminal.warn(`${file}: ${warning}`);

@@ -18,6 +18,7 @@ import { parseReferenceArgument } from "../command-line/reference-argument.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
 import type { Runtime } from "../runtime.ts";
 import { exitStatusOf } from "../terminal/failure.ts";
+import { readInput } from "../terminal/input.ts";
 import { reportResults } from "../verdicts/verdict-report.ts";
 import { printRow, printSummary } from "../verdicts/verdict-text.ts";
 
@@ -115,7 +116,7 @@ async function readNames(invocation: Invocation): Promise<readonly string[]> {
 }
 
 async function choosePolicy(invocation: Invocation): Promise<Policy> {
-  const { currentHost, loadPolicy, readFileBounded } = await import("@signet/images");
+  const { currentHost, loadPolicy } = await import("@signet/images");
   const keys = invocation.get(keyOption);
   const identity = invocation.get(identityOption);
   const path = invocation.get(policyOption);
@@ -125,7 +126,7 @@ async function choosePolicy(invocation: Invocation): Promise<Policy> {
   }
   if (path !== undefined) throw usage("use --key or --policy, not both", name);
   if (identity !== undefined) parseReferenceArgument(identity);
-  const files = await Promise.all(keys.map((file) => readFileBounded(file, MAX_KEYRING_BYTES, "public key file")));
+  const files = await Promise.all(keys.map((file) => readInput(file, MAX_KEYRING_BYTES, "public key file")));
   return signedByPolicy(files, identity);
 }
 

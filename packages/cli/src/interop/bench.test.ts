@@ -38,7 +38,7 @@ export type ToolVerdict = "accepted" | "rejected";
 export interface Verdicts {
   readonly signet: ToolVerdict;
   readonly skopeo: ToolVerdict;
-  /** Pulls images of registries only. */
+  /** Asked about images of registries only. */
   readonly podman?: ToolVerdict;
 }
 
@@ -210,9 +210,19 @@ export function assertDone(result: RunResult): RunResult {
   return result;
 }
 
-function verdictOfSignet({ status, stdout, stderr }: RunResult): ToolVerdict {
-  assert.ok(status === 0 || status === 1, `signet could not tell (exit ${status}): ${stdout}${stderr}`);
-  return status === 0 ? "accepted" : "rejected";
+/** Fails unless Signet refused and said so: a process that dies at its start has the same exit status. */
+export function assertRejected({ status, stdout, stderr }: RunResult): void {
+  assert.equal(status, 1, `signet did not reject (exit ${status}): ${stdout}${stderr}`);
+  assert.match(`${stdout}${stderr}`, /^(?:rejected |error: .*\brejected: |error: not a well-formed signature)/m);
+}
+
+function verdictOfSignet(result: RunResult): ToolVerdict {
+  if (result.status === 0) {
+    assert.match(result.stdout, /^accepted /);
+    return "accepted";
+  }
+  assertRejected(result);
+  return "rejected";
 }
 
 /** Both end in the same library, and word a refusal in the same way. */

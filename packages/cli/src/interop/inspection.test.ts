@@ -4,7 +4,7 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type TestImage, buildTestImage, buildTestIndex, writeDirImage } from "@signet/testkit";
-import { type Bench, assertDone, hasTools, makeBenchIfPossible, plainHttp } from "./bench.test.ts";
+import { type Bench, assertDone, assertRejected, hasTools, makeBenchIfPossible, plainHttp } from "./bench.test.ts";
 
 const vectors = join(import.meta.dirname, "..", "..", "..", "..", "vectors");
 
@@ -92,7 +92,7 @@ void describe("what Signet shows", { concurrency: false }, () => {
         bench.skopeo(["untrusted-signature-dump-without-verification", file]),
         bench.signet(["signature", "inspect", "-o", "json", file]),
       ]);
-      assert.ok(ours.status === 0 || ours.status === 1, `${file}: ${ours.stderr}`);
+      if (ours.status !== 0) assertRejected(ours);
       const [theirClaims, ourClaims] = [theirs, ours].map(({ status, stdout }) =>
         status === 0 ? readClaims(stdout) : "refused",
       );
@@ -151,12 +151,12 @@ void describe("what Signet shows", { concurrency: false }, () => {
     const isManifest = (name: string): boolean =>
       /manifest\.json$|^oci.*\.json$|^schema2.*\.json$|^v2.*\.json$/.test(name);
     const all = ["manifest", "dir-images"].flatMap((folder) => filesBelow(join(vectors, folder), isManifest));
+    all.push(bench.path("empty-manifest"));
+    writeFileSync(all.at(-1)!, "");
     const files = [...new Map(all.map((file) => [readFileSync(file, "latin1"), file])).values()];
-    const empty = bench.path("empty-manifest");
-    writeFileSync(empty, "");
     assert.ok(all.length >= 30 && files.length >= 20, `${all.length} files, ${files.length} of them different`);
     let digests = 0;
-    for (const file of [...files, empty]) {
+    for (const file of files) {
       const [theirs, ours] = await Promise.all([
         bench.skopeo(["manifest-digest", file]),
         bench.signet(["manifest-digest", file]),

@@ -1,6 +1,5 @@
-import { readSync } from "node:fs";
-import { FormatError, StoreError, concatBytes } from "@signet/core";
-import { readFileBounded } from "@signet/images/files";
+import { closeSync, constants, openSync, readSync } from "node:fs";
+import { FormatError, type SignetError, StoreError, concatBytes } from "@signet/core";
 
 /** Bytes: a secret is one line; nothing longer is one. */
 const MAX_SECRET_BYTES = 64 * 1024;
@@ -12,12 +11,22 @@ const CHUNK_BYTES = 64 * 1024;
 const RETRY_MS = 5;
 
 /**
- * A whole file, or all of standard input for `-`.
+ * A whole file, or all of standard input for `-`. Read synchronously: Node's asynchronous files take longer to load than one file takes to read.
  * @param what the file's name in messages
  * @throws StoreError `file-missing`, `file-unreadable`; FormatError `input-too-large`
  */
 export async function readInput(path: string, maxBytes: number, what: string): Promise<Uint8Array> {
-  return path === "-" ? readDescriptor(0, maxBytes, what) : readFileBounded(path, maxBytes, what);
+  if (path === "-") return readDescriptor(0, maxBytes, `${what} on standard input`);
+  try {
+    const descriptor = openSync(path, constants.O_RDONLY);
+    try {
+      return readDescriptor(descriptor, maxBytes, `${what} ${path}`);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    throw await explain(error, path, what);
+  }
 }
 
 /**
@@ -28,19 +37,31 @@ export async function readSecretFile(path: string, what: string): Promise<string
   return firstLine(await readInput(path, MAX_SECRET_BYTES, what), what);
 }
 
-/** Like {@link readSecretFile}, from a descriptor that was open when the process started; 0 is standard input. */
-export function readSecretDescriptor(descriptor: number, what: string): string {
-  return firstLine(readDescriptor(descriptor, MAX_SECRET_BYTES, what), what);
+/**
+ * Like {@link readSecretFile}, from a descriptor that was open when the process started. By its number: a socket, which is what a parent process may hand over,
+ * cannot be opened again as /dev/fd/N.
+ */
+export async function readSecretDescriptor(descriptor: number, what: string): Promise<string> {
+  try {
+    return firstLine(readDescriptor(descriptor, MAX_SECRET_BYTES, what), what);
+  } catch (error) {
+    throw await explain(error, `from descriptor ${descriptor}`, what);
+  }
 }
 
-/** By its number: a socket, which is what a parent process may hand over, cannot be opened again as /dev/stdin. */
+async function explain(error: unknown, place: string, what: string): Promise<SignetError> {
+  // Loaded for a failure only.
+  const { fileError } = await import("@signet/images");
+  return fileError(error, place, "read", what);
+}
+
 function readDescriptor(descriptor: number, maxBytes: number, what: string): Uint8Array {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for (;;) {
     const chunk = new Uint8Array(CHUNK_BYTES);
-    const count = readChunk(descriptor, chunk, what);
-    if (count === 0) return concatBytes(chunks);
+    const count = readChunk(descriptor, chunk);
+    if (count === 0) return chunks.length === 1 ? chunks[0]! : concatBytes(chunks);
     length += count;
     if (length > maxBytes)
       throw new FormatError("input-too-large", `${what}: more than ${maxBytes} bytes`, {
@@ -50,23 +71,14 @@ function readDescriptor(descriptor: number, maxBytes: number, what: string): Uin
   }
 }
 
-function readChunk(descriptor: number, chunk: Uint8Array, what: string): number {
+function readChunk(descriptor: number, chunk: Uint8Array): number {
   for (;;) {
     try {
       return readSync(descriptor, chunk);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EOF") return 0;
-      if (code !== "EAGAIN")
-        throw new StoreError(
-          "file-unreadable",
-          `cannot read ${what} from descriptor ${descriptor}: ${code ?? "unknown reason"}`,
-          {
-            cause: error,
-            side: "local",
-            hint: "check that it was opened for reading",
-          },
-        );
+      if (code !== "EAGAIN") throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
     }
   }

@@ -18,9 +18,10 @@ const MAX_SECRET_LENGTH = 4096;
 export async function askSecret(question: string): Promise<string> {
   requireTerminal(question);
   const { stdin, stderr } = process;
-  stderr.write(`${cleanText(question)}: `);
+  // Before the question: whoever answers at once must not see the answer either.
   stdin.setRawMode(true);
   try {
+    stderr.write(`${cleanText(question)}: `);
     return await readHidden(stdin);
   } finally {
     stdin.setRawMode(false);

@@ -1,9 +1,9 @@
-/** Reading small files within a limit, and replacing files so that a reader or a crash sees the old or the new content, never a part. */
+/** Replacing files so that a reader or a crash sees the old or the new content, never a part. */
 import { randomBytes } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { FormatError, StoreError, encodeHex } from "@signet/core";
+import { StoreError, encodeHex } from "@signet/core";
 import { errnoOf, fileError } from "./file-error.ts";
 
 /** Octal permission bits of a new file when the caller names none: readable by all, as other container tools write their files. */
@@ -11,9 +11,6 @@ const DEFAULT_FILE_MODE = 0o644;
 
 /** Symbolic links followed to a file that does not exist yet; what Linux allows in one path. */
 const MAX_LINKS = 40;
-
-/** Bytes asked for at a time when the size is not known in advance (pipes and devices). */
-const PIPE_READ_BYTES = 64 * 1024;
 
 export interface AtomicWriteOptions {
   /** Octal permission bits. Default: those of the file that is replaced, else 0644. Set exactly, whatever the umask. */
@@ -94,67 +91,6 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-export interface BoundedReadOptions {
-  /** True: only a regular file will do. For places that others can write to, where a pipe would make the reader wait for ever. Default false. */
-  readonly regularOnly?: boolean;
-}
-
-/**
- * Reads a whole file of at most `maxBytes` bytes. Without `regularOnly`, pipes and character devices are read to their end as well (`/dev/stdin`,
- * the shell's `<(…)`), within the same limit.
- * @param what the file's name in messages, such as `public key file`
- * @throws StoreError `file-missing`, `file-unreadable`; FormatError `input-too-large`
- */
-export async function readFileBounded(
-  path: string,
-  maxBytes: number,
-  what: string,
-  options: BoundedReadOptions = {},
-): Promise<Uint8Array> {
-  const regularOnly = options.regularOnly === true;
-  try {
-    // Non-blocking: opening a pipe nobody writes to must return, so that it can be refused.
-    const handle = await open(path, constants.O_RDONLY | (regularOnly ? constants.O_NONBLOCK : 0));
-    try {
-      const stats = await handle.stat();
-      if (stats.isDirectory()) throw unreadable(path, what, "it is a directory");
-      if (regularOnly && !stats.isFile()) throw unreadable(path, what, "it is not a regular file");
-      if (!stats.isFile() && !stats.isFIFO() && !stats.isCharacterDevice())
-        throw unreadable(path, what, "it is neither a file nor a stream");
-      if (stats.isFile() && stats.size > maxBytes) throw tooLarge(path, what, `${stats.size}`, maxBytes);
-      return await readToEnd(handle, stats.isFile() ? stats.size : 0, maxBytes, path, what);
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (error instanceof FormatError) throw error;
-    throw fileError(error, path, "read", what);
-  }
-}
-
-/** The size that was promised is a hint only: files grow, and those of /proc promise 0. */
-async function readToEnd(
-  handle: FileHandle,
-  expectedBytes: number,
-  maxBytes: number,
-  path: string,
-  what: string,
-): Promise<Uint8Array> {
-  let buffer = new Uint8Array(Math.min(expectedBytes === 0 ? PIPE_READ_BYTES : expectedBytes + 1, maxBytes + 1));
-  let length = 0;
-  for (;;) {
-    if (length === buffer.length) {
-      if (length > maxBytes) throw tooLarge(path, what, "more", maxBytes);
-      const larger = new Uint8Array(Math.min(buffer.length * 2 + 1, maxBytes + 1));
-      larger.set(buffer);
-      buffer = larger;
-    }
-    const { bytesRead } = await handle.read(buffer, length, buffer.length - length, null);
-    if (bytesRead === 0) return buffer.subarray(0, length);
-    length += bytesRead;
-  }
-}
-
 async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
     return await stat(path);
@@ -204,15 +140,5 @@ function unwritable(path: string, reason: string, hint?: string): StoreError {
   return new StoreError("file-unwritable", `cannot write ${path}: ${reason}`, {
     side: "local",
     ...(hint === undefined ? {} : { hint }),
-  });
-}
-
-function unreadable(path: string, what: string, reason: string): StoreError {
-  return new StoreError("file-unreadable", `cannot read ${what} ${path}: ${reason}`, { side: "local" });
-}
-
-function tooLarge(path: string, what: string, size: string, maxBytes: number): FormatError {
-  return new FormatError("input-too-large", `${what} ${path}: ${size} bytes, the limit is ${maxBytes}`, {
-    hint: "check that the right file was given",
   });
 }

@@ -10,7 +10,7 @@ import {
   strictObject,
 } from "@signet/core";
 import type { Credentials } from "../registry/credentials.ts";
-import { readFileBounded } from "./atomic-file.ts";
+import { readFileBounded } from "./bounded-file.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
 import { errnoOf } from "./file-error.ts";
 import { type HostEnvironment, userConfigFolder } from "./host-environment.ts";

@@ -3,7 +3,7 @@ import { X509Certificate, createPrivateKey } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, SignetError } from "@signet/core";
-import { readFileBounded } from "./atomic-file.ts";
+import { readFileBounded } from "./bounded-file.ts";
 import { errnoOf, fileError } from "./file-error.ts";
 import { type HostEnvironment, systemPath } from "./host-environment.ts";
 

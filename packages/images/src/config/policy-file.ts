@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MAX_POLICY_BYTES, type Policy, StoreError, parsePolicy } from "@signet/core";
-import { readFileBounded } from "./atomic-file.ts";
+import { readFileBounded } from "./bounded-file.ts";
 import { errnoOf, fileError } from "./file-error.ts";
 import { type HostEnvironment, systemPath, userConfigFolder } from "./host-environment.ts";
 

@@ -3,7 +3,7 @@ import type { Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PolicyError } from "@signet/core";
-import { readFileBounded } from "./atomic-file.ts";
+import { readFileBounded } from "./bounded-file.ts";
 import { errnoOf, fileError } from "./file-error.ts";
 import { type HostEnvironment, systemPath, userConfigFolder } from "./host-environment.ts";
 import type { RegistriesDFile, RegistriesDSection } from "./registries-d-file.ts";

@@ -60,6 +60,9 @@ export class Authorizer {
     access: readonly Access[],
     fresh: boolean,
   ): Promise<Authorization> {
+    const none: Authorization = { header: undefined, authenticated: false, secrets: [] };
+    // An open registry is not a reason to start credential helpers.
+    if (challenges.length === 0) return none;
     const credentials = await this.#credentialsFor(access[0]?.repository);
     for (const challenge of challenges) {
       if (challenge.scheme === "bearer") return await this.#bearer(origin, challenge, access, credentials, fresh);
@@ -67,7 +70,7 @@ export class Authorizer {
         return { header: basicAuthorization(credentials), authenticated: true, secrets: secretsOf(credentials) };
       }
     }
-    return { header: undefined, authenticated: false, secrets: [] };
+    return none;
   }
 
   async #bearer(

@@ -227,6 +227,13 @@ void describe("registry client", () => {
     });
   }
 
+  void it("does not look for credentials that nobody asks for", async (t) => {
+    await using registry = await startTestRegistry();
+    await pushTestImage(registry, "team/app:1", await buildTestImage());
+    const credentials = (): never => assert.fail("looked for credentials");
+    await makeClients(t, { credentials }).clientFor(registry.host).fetchManifest("team/app", { tag: "1" });
+  });
+
   void it("finds credentials by repository, so that two of one host can differ", async (t) => {
     await using registry = await startTestRegistry({ auth: "bearer", users: { a: "1", b: "2" } });
     for (const repository of ["a/app", "b/app"])

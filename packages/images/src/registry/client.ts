@@ -33,9 +33,15 @@ export interface RegistryClientsOptions {
   readonly certDir?: string;
   /** False: certificates are not checked, and plain http is used where https fails. Default true. */
   readonly tlsVerify?: boolean;
-  /** `host[:port]` of token services that may have credentials although they are outside the registry's domain; addresses of their hosts are not judged. */
+  /**
+   * `host[:port]` of token services that may have credentials although they are outside the registry's domain; addresses of their hosts are not judged.
+   * Default: those in the environment variable `SIGNET_TRUSTED_REALMS`, separated by commas.
+   */
   readonly trustedRealms?: readonly string[];
-  /** Host names that a registry may redirect to although they are in a private network. Credentials are not sent there. */
+  /**
+   * Hosts that a registry may lead to although they are in a private network; credentials are not sent there. Default: those in the environment variable
+   * `SIGNET_TRUSTED_REDIRECTS`, separated by commas.
+   */
   readonly trustedRedirects?: readonly string[];
   readonly timeouts?: Partial<Timeouts>;
   /** Further attempts after failures that may pass, 0 to 100. Default 3. */
@@ -63,6 +69,8 @@ export class RegistryClients implements AsyncDisposable {
   readonly #proxy: ProxyChooser;
   readonly #clients = new Map<string, RegistryClient>();
   readonly #webs = new Map<string, WebAccess & { readonly connections: Connections }>();
+  readonly #trustedRealms: readonly string[];
+  readonly #trustedHosts: ReadonlySet<string>;
   #roots: Promise<readonly string[]> | undefined;
 
   /** @throws UsageError `proxy-malformed`, `command-line-malformed`; FormatError `reference-malformed` for a trusted host that is none */
@@ -71,10 +79,14 @@ export class RegistryClients implements AsyncDisposable {
     if (!Number.isInteger(times) || times < 0 || times > MAX_RETRY_TIMES) {
       throw new UsageError("command-line-malformed", `retry times must be a whole number from 0 to ${MAX_RETRY_TIMES}`);
     }
-    for (const trusted of [...(options.trustedRealms ?? []), ...(options.trustedRedirects ?? [])])
-      originOf(trusted, "https");
+    const { env } = options.host;
+    this.#trustedRealms = options.trustedRealms ?? splitList(env["SIGNET_TRUSTED_REALMS"]);
+    const redirects = options.trustedRedirects ?? splitList(env["SIGNET_TRUSTED_REDIRECTS"]);
+    this.#trustedHosts = new Set(
+      [...this.#trustedRealms, ...redirects].map((host) => bareHost(originOf(host, "https"))),
+    );
     this.#options = options;
-    this.#proxy = proxyFromEnvironment(options.host.env);
+    this.#proxy = proxyFromEnvironment(env);
   }
 
   /**
@@ -126,7 +138,7 @@ export class RegistryClients implements AsyncDisposable {
       wire,
       servingHost: serving,
       insecure: options.tlsVerify === false,
-      trustedRealms: options.trustedRealms ?? [],
+      trustedRealms: this.#trustedRealms,
       retry: this.#retry(),
       credentials: (repository) =>
         options.credentials === undefined
@@ -154,14 +166,13 @@ export class RegistryClients implements AsyncDisposable {
 
   /** @param name under which certificates are kept */
   #connect(name: string, serving: string): Connections {
-    const { host, certDir, tlsVerify, trustedRealms, trustedRedirects, timeouts, lookup } = this.#options;
-    const trusted = [...(trustedRealms ?? []), ...(trustedRedirects ?? [])];
+    const { host, certDir, tlsVerify, timeouts, lookup } = this.#options;
     return new Connections({
       registryHost: serving,
       tlsVerify: tlsVerify ?? true,
       proxy: this.#proxy,
       timeouts: { ...defaultTimeouts, ...timeouts },
-      trustedHosts: new Set(trusted.map((one) => bareHost(originOf(one, "https")))),
+      trustedHosts: this.#trustedHosts,
       loadTls: async () => ({
         roots: await (this.#roots ??= loadTrustedRoots(host)),
         material: await loadCertificates(name, host, certDir === undefined ? {} : { certDir }),
@@ -179,6 +190,13 @@ export class RegistryClients implements AsyncDisposable {
     });
     return found?.credentials;
   }
+}
+
+function splitList(text: string | undefined): readonly string[] {
+  return (text ?? "")
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
 }
 
 const systemClock: Clock = {

@@ -61,7 +61,7 @@ export function connectionError(error: unknown, url: URL, registry: string): Sig
       {
         cause: error,
         details: { host: url.host },
-        hint: "a registry may not lead into networks it is not part of itself; name the host as trusted if it is right",
+        hint: `a registry may not lead into networks it is not part of itself; if that is right, set SIGNET_TRUSTED_REDIRECTS=${url.hostname}`,
       },
     );
   }

@@ -43,8 +43,8 @@ type Route = "registry" | "named" | "trusted";
 export class AddressRefused extends Error {}
 
 /**
- * The connections of one registry client. Client certificates are shown to the registry's own host only. Direct connections are checked by the addresses that
- * the name resolved to, and again by the one connected to, so that a name that resolves differently the second time gains nothing.
+ * The connections of one registry client. Client certificates are shown to the registry's own host only. The addresses that are
+ * judged are those that the very connection then uses: a name that resolves differently the next time is judged again.
  *
  * Not checked: what a proxy connects to; behind one only literal addresses can be judged.
  */
@@ -136,7 +136,7 @@ export class Connections {
     }
     const lookup = this.#options.lookup ?? systemLookup;
     const connect = makeConnector({ ...requestTls, lookup: route === "named" ? this.#guardedLookup(lookup) : lookup });
-    return new Agent({ ...common, connect: this.#watch(connect, route) });
+    return new Agent({ ...common, connect: route === "registry" ? this.#watch(connect) : connect });
   }
 
   /** Refuses a name as soon as one of its addresses is out of bounds: which of them gets used would be chance. */
@@ -154,20 +154,12 @@ export class Connections {
     };
   }
 
-  /** Remembers where the registry itself lives, and judges other connections once more by the address they really have. */
-  #watch(connect: buildConnector.connector, route: Route): buildConnector.connector {
+  /** Remembers where the registry itself lives. */
+  #watch(connect: buildConnector.connector): buildConnector.connector {
     return (options, callback) => {
       connect(options, (...result) => {
-        const [error, socket] = result as [Error | null, Socket | null];
-        const address = socket?.remoteAddress;
-        if (error === null && socket !== null && address !== undefined) {
-          if (route === "registry") this.#ownClasses.add(classifyAddress(address));
-          else if (route === "named" && !mayFollowTo(address, this.#ownClasses)) {
-            socket.destroy();
-            callback(new AddressRefused(`${address} is a ${classifyAddress(address)} address`), null);
-            return;
-          }
-        }
+        const [, socket] = result as [Error | null, Socket | null];
+        if (socket?.remoteAddress !== undefined) this.#ownClasses.add(classifyAddress(socket.remoteAddress));
         callback(...result);
       });
     };

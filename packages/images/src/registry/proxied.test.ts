@@ -5,7 +5,6 @@ import { type TestContext, describe, it } from "node:test";
 import { StoreError } from "@signet/core";
 import {
   buildTestImage,
-  makeFakeClock,
   makeTempDir,
   makeTlsCertificates,
   pushTestImage,

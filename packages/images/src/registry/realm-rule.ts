@@ -109,7 +109,7 @@ export function checkRealm(realm: string | undefined, rule: RealmRule, withCrede
     throw new StoreError(
       "registry-url-refused",
       `${rule.name} asks to send its credentials to ${shownUrl(url)}, a host that does not belong to it; nothing was sent`,
-      { details: { host: url.host }, hint: `if that token service is right, name ${url.host} as a trusted realm` },
+      { details: { host: url.host }, hint: `if that token service is right, set SIGNET_TRUSTED_REALMS=${url.host}` },
     );
   }
   return url;

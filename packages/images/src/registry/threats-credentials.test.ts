@@ -42,6 +42,9 @@ void describe("T14: the realm of a token service", () => {
     assert.equal(service.requests[0]!.headers.authorization, undefined);
     await reading(makeAccountClient(t, registry.host, { trustedRealms: [`localhost:${port}`] }));
     assert.equal(service.requests[1]!.headers.authorization, `Basic ${encodedHostileAccount}`);
+    const env = { SIGNET_TRUSTED_REALMS: ` other.test:1 , localhost:${port}` };
+    await reading(makeAccountClient(t, registry.host, { host: { env, uid: 1000, home: "/nonexistent" } }));
+    assert.equal(service.requests[2]!.headers.authorization, `Basic ${encodedHostileAccount}`);
   });
 
   for (const realm of [

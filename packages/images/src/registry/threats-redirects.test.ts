@@ -98,6 +98,12 @@ void describe("T14: redirects", () => {
     });
   }
 
+  void it("do not let another host answer in the registry's place at the door", async (t) => {
+    const other = await serve(t, (_, response) => response.setHeader("x-registry-supports-signatures", "1").end());
+    const registry = await serve(t, (_, response) => response.writeHead(307, { location: `${other.url}/v2/` }).end());
+    await assert.rejects(makeAccountClient(t, registry.host).ping(), failsWith("registry-error", /not that registry/));
+  });
+
   void it("are followed into a private network that is named as trusted", async (t) => {
     const storage = await serve(t, sendManifest);
     const registry = await serve(
@@ -109,6 +115,8 @@ void describe("T14: redirects", () => {
     const lookup = makeResolver({ "storage.test": [["127.0.0.1", "10.0.0.1"]] });
     await assert.rejects(reading(makeAccountClient(t, registry.host, { lookup })), failsWith("registry-url-refused"));
     await reading(makeAccountClient(t, registry.host, { lookup, trustedRedirects: ["storage.test"] }));
+    const host = { env: { SIGNET_TRUSTED_REDIRECTS: "storage.test" }, uid: 1000, home: "/nonexistent" };
+    await reading(makeAccountClient(t, registry.host, { lookup, host }));
   });
 
   void it("do not show the registry's client certificate to others", async (t) => {

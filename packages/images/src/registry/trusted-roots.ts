@@ -1,6 +1,6 @@
 import { getCACertificates } from "node:tls";
 import { SignetError } from "@signet/core";
-import { readFileBounded } from "../config/atomic-file.ts";
+import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf } from "../config/file-error.ts";
 import { type HostEnvironment, systemPath } from "../config/host-environment.ts";
 

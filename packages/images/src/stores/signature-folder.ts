@@ -11,7 +11,8 @@
 import { link, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MAX_SIGNATURES_PER_MANIFEST, MAX_SIGNATURE_BYTES, StoreError, equalBytes } from "@signet/core";
-import { readFileBounded, syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
+import { syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
+import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { writeNewFile } from "../transports/file-chunks.ts";
 import { withFileLock } from "../transports/file-lock.ts";

@@ -1,7 +1,8 @@
 import { readdir, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Digest, InternalError, MAX_SIGNATURES_PER_MANIFEST, MAX_SIGNATURE_BYTES, StoreError } from "@signet/core";
-import { readFileBounded, syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
+import { syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
+import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { checkBlob } from "./blob-check.ts";
 import {

@@ -2,7 +2,8 @@
 import { link, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, MAX_SIGNATURES_PER_MANIFEST, MAX_SIGNATURE_BYTES, StoreError, equalBytes } from "@signet/core";
-import { readFileBounded, syncDirectory, temporaryName } from "../config/atomic-file.ts";
+import { syncDirectory, temporaryName } from "../config/atomic-file.ts";
+import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import type { SignatureReading, StoreAttempt, StoredSignature } from "../stores/signature-store.ts";
 import { signatureFile } from "./dir-layout.ts";

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, MAX_MANIFEST_BYTES, StoreError, computeManifestDigest, digestAlgorithm } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
-import { readFileBounded } from "../config/atomic-file.ts";
+import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import type { SignatureReading } from "../stores/signature-store.ts";
 import { checkBlob, checkBytes } from "./blob-check.ts";

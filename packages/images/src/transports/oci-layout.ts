@@ -8,7 +8,8 @@
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Digest, InternalError, StoreError, digestAlgorithm } from "@signet/core";
-import { readFileBounded, syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
+import { syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
+import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { checkBlob, chunksOf } from "./blob-check.ts";
 import { openRegularFile, readWholeFile, writeNewFile } from "./file-chunks.ts";
