@@ -5,7 +5,10 @@ import { fileURLToPath } from "node:url";
 
 test("the tour of npm start shows what it promises, and ends well", () => {
   const tour = fileURLToPath(new URL("./tour.ts", import.meta.url));
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--conditions=@signet/source", tour], { encoding: "utf8", timeout: 120_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--conditions=@signet/source", tour], {
+    encoding: "utf8",
+    timeout: 120_000,
+  });
   assert.equal(status, 0, stdout + stderr);
   assert.doesNotMatch(stdout, /\(!\)/);
   assert.equal(stdout.match(/^accepted {2}/gm)?.length, 3);

@@ -33,7 +33,8 @@ export async function buildLibraries(root: string): Promise<void> {
  */
 const lazyBuiltins: Plugin = {
   name: "lazy-builtins",
-  resolveId: (specifier) => (specifier.startsWith("node:") && specifier !== "node:module" ? { id: `\0builtin:${specifier}` } : null),
+  resolveId: (specifier) =>
+    specifier.startsWith("node:") && specifier !== "node:module" ? { id: `\0builtin:${specifier}` } : null,
   load(id) {
     if (!id.startsWith("\0builtin:")) return null;
     const specifier = JSON.stringify(id.slice("\0builtin:".length));

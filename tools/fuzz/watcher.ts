@@ -41,7 +41,7 @@ export async function watchFuzz(target: string, executions: number, seed: number
         if (message.report !== undefined) resolve(message.report);
         else reject(new Error(message.finding));
       });
-      worker.once("error", (error) =>
+      worker.once("error", (error: Error) =>
         reject(new Error(`${target}: ${error.message}\ninput (base64): ${inputUnderWay()}`, { cause: error })),
       );
       worker.once("exit", (code) => reject(new Error(`${target}: the worker ended with status ${code}`)));

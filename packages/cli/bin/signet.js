@@ -17,8 +17,16 @@ if (Number.parseInt(process.versions.node, 10) < REQUIRED_NODE_MAJOR) {
   await startOtherNode();
 } else {
   if (isCheckout) useSources();
-  const program = await import(isCheckout ? "../src/main.ts" : "../dist/signet.js");
-  await program.main();
+  try {
+    const program = await import(isCheckout ? "../src/main.ts" : "../dist/signet.js");
+    await program.main();
+  } catch (error) {
+    // Node would end with 1, which says "rejected"; a Signet that cannot start has judged nothing.
+    process.stderr.write(
+      `error: Signet cannot start: ${error instanceof Error ? error.message : String(error)}\nhint: install it again, or run \`npm ci\` in the checkout\n`,
+    );
+    process.exitCode = 2;
+  }
 }
 
 /** Lets the workspace's packages resolve to their TypeScript sources, as `node --conditions=@signet/source` does. */

@@ -111,7 +111,11 @@ export type {
   UntrustedSigstoreBlob,
   UntrustedSimpleSigningBlob,
 } from "./formats/signature-blob/signature-blob.ts";
-export { SIMPLE_SIGNING_TYPE, parseSimpleSigningPayload, writeSimpleSigningPayload } from "./formats/simple-signing/payload.ts";
+export {
+  SIMPLE_SIGNING_TYPE,
+  parseSimpleSigningPayload,
+  writeSimpleSigningPayload,
+} from "./formats/simple-signing/payload.ts";
 export type { PayloadClaims, UntrustedPayload } from "./formats/simple-signing/payload.ts";
 
 // Policy

@@ -110,7 +110,7 @@ export function checkSignature(
       switches.allowDsaSignatures,
       "signature-algorithm",
       "DSA keys are only accepted for old signatures",
-      "sign with a newer key, or set allowDsaSignatures",
+      "sign again with a newer key; --allow-dsa accepts it all the same (in the library allowDsaSignatures)",
     );
   }
   const signedAt = signature.created! * 1000;
@@ -138,11 +138,15 @@ function checkHash(signature: UntrustedSignature, switches: OpenPgpSwitches, lis
   }
   const hash = findHash(signature.hash);
   if (hash?.strength === "switch") {
+    const [isAllowed, option, name] =
+      hash.name === "sha1"
+        ? [switches.allowSha1Signatures, "--allow-sha1", "allowSha1Signatures"]
+        : [switches.allowRipemd160Signatures, "--allow-ripemd160", "allowRipemd160Signatures"];
     list.failUnless(
-      hash.name === "sha1" ? switches.allowSha1Signatures : switches.allowRipemd160Signatures,
+      isAllowed,
       "signature-hash",
       `the signature uses ${hash.label}, which is weak`,
-      `sign again with SHA-256 or better, or set ${hash.name === "sha1" ? "allowSha1Signatures" : "allowRipemd160Signatures"}`,
+      `sign again with SHA-256 or better; ${option} accepts it all the same (in the library ${name})`,
     );
   } else {
     const problem = hash === undefined ? "which is unknown" : "which is broken";
