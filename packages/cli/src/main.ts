@@ -7,8 +7,16 @@ import { enableCompileCache } from "node:module";
 /** Runs the command line of this process and ends it. */
 export async function main(): Promise<void> {
   keepCompiledCode();
-  const { runProgram } = await import("./program.ts");
-  await runProgram();
+  try {
+    const { runProgram } = await import("./program.ts");
+    await runProgram();
+  } catch (error) {
+    // Node would end with 1, which says "rejected"; a Signet that cannot start has judged nothing.
+    process.stderr.write(
+      `error: Signet cannot start: ${String(error)}\nhint: install it again, or run \`npm ci\` in the checkout\n`,
+    );
+    process.exitCode = 2;
+  }
 }
 
 /**

@@ -122,6 +122,11 @@ describe("standalone-verify", () => {
     assert.equal(before.status, 2);
     assert.match(before.stderr, /^error: gpg has no public key for/);
     assert.deepEqual(afterwards, accepted);
+    const image = `dir:${join(vectors, "dir-images/valid")}`;
+    const judged = await runSignet(["verify", "--key", fingerprint, "--identity", "testing/manifest", image], {
+      env: home.env,
+    });
+    assert.equal(judged.status, 0, "verify --key takes a key of the gpg keyring as well");
   });
 });
 

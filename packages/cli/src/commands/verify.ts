@@ -1,4 +1,4 @@
-import { MAX_KEYRING_BYTES, type Policy, signedByPolicy } from "@signet/core";
+import { type Policy, signedByPolicy } from "@signet/core";
 import type { ImageRow } from "@signet/images";
 import type { Command, FlagOption, Invocation, ListOption, TextOption } from "../command-line/command.ts";
 import {
@@ -18,7 +18,6 @@ import { parseReferenceArgument } from "../command-line/reference-argument.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
 import type { Runtime } from "../runtime.ts";
 import { exitStatusOf } from "../terminal/failure.ts";
-import { readInput } from "../terminal/input.ts";
 import { reportResults } from "../verdicts/verdict-report.ts";
 import { printRow, printSummary } from "../verdicts/verdict-text.ts";
 
@@ -27,8 +26,8 @@ const name = "verify";
 const keyOption: ListOption = {
   kind: "list",
   name: "key",
-  value: "FILE",
-  summary: "Judge by these public keys instead of a policy; a signature by any of them is enough",
+  value: "FILE|FINGERPRINT|EMAIL",
+  summary: "Judge by this key instead of a policy; of several, a signature by any is enough",
   completion: "file",
 };
 const identityOption: TextOption = {
@@ -126,7 +125,8 @@ async function choosePolicy(invocation: Invocation): Promise<Policy> {
   }
   if (path !== undefined) throw usage("use --key or --policy, not both", name);
   if (identity !== undefined) parseReferenceArgument(identity);
-  const files = await Promise.all(keys.map((file) => readInput(file, MAX_KEYRING_BYTES, "public key file")));
+  const { readPublicKeys } = await import("../keys/key-source.ts");
+  const files = await Promise.all(keys.map(readPublicKeys));
   return signedByPolicy(files, identity);
 }
 

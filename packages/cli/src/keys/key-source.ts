@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { type Certificate, MAX_KEYRING_BYTES, concatBytes, makeKeyring, parseKeyring } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import { exportGpgKey, exportGpgKeyring } from "@signet/images";
@@ -35,6 +36,16 @@ export async function readGpgKeyring(keys: readonly string[] = []): Promise<KeyS
 }
 
 const GPG_LABEL = "gpg keyring";
+
+/**
+ * The public keys that `verify --key` names: a fingerprint, key id or e-mail address means a key of the gpg keyring, anything else a file.
+ * @throws as {@link readInput} and {@link readGpgKeyring}
+ */
+export async function readPublicKeys(key: string): Promise<Uint8Array> {
+  const isGpgKey = key.includes("@") || /^(?:0x)?(?:[0-9A-Fa-f]{16}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$/.test(key);
+  if (isGpgKey && !existsSync(key)) return exportGpgKey(key);
+  return readInput(key, MAX_KEYRING_BYTES, "public key file");
+}
 
 /** Says on standard error which keys were left out. */
 export function warnOfSkippedKeys(sources: readonly KeySource[], terminal: Terminal): void {

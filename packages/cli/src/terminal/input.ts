@@ -1,11 +1,11 @@
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { FormatError, type SignetError, StoreError, concatBytes } from "@signet/core";
 
 /** Bytes: a secret is one line; nothing longer is one. */
 const MAX_SECRET_BYTES = 64 * 1024;
 
 /** Bytes asked for at a time. */
-const CHUNK_BYTES = 64 * 1024;
+const CHUNK_BYTES = 16 * 1024;
 
 /** Milliseconds between two looks at a descriptor that does not block and has nothing yet. */
 const RETRY_MS = 5;
@@ -18,7 +18,7 @@ const RETRY_MS = 5;
 export async function readInput(path: string, maxBytes: number, what: string): Promise<Uint8Array> {
   if (path === "-") return readDescriptor(0, maxBytes, `${what} on standard input`);
   try {
-    const descriptor = openSync(path, constants.O_RDONLY);
+    const descriptor = openSync(path, "r");
     try {
       return readDescriptor(descriptor, maxBytes, `${what} ${path}`);
     } finally {
@@ -56,19 +56,31 @@ async function explain(error: unknown, place: string, what: string): Promise<Sig
 }
 
 function readDescriptor(descriptor: number, maxBytes: number, what: string): Uint8Array {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const chunk = new Uint8Array(CHUNK_BYTES);
-    const count = readChunk(descriptor, chunk);
-    if (count === 0) return chunks.length === 1 ? chunks[0]! : concatBytes(chunks);
+  const full: Uint8Array[] = [];
+  let chunk = new Uint8Array(expectedBytes(descriptor, maxBytes) + 1);
+  let filled = 0;
+  for (let length = 0; ;) {
+    const count = readChunk(descriptor, chunk.subarray(filled));
+    if (count === 0)
+      return full.length === 0 ? chunk.subarray(0, filled) : concatBytes([...full, chunk.subarray(0, filled)]);
+    filled += count;
     length += count;
-    if (length > maxBytes)
+    if (length > maxBytes) {
       throw new FormatError("input-too-large", `${what}: more than ${maxBytes} bytes`, {
         hint: "check that the right file was given",
       });
-    chunks.push(chunk.subarray(0, count));
+    }
+    if (filled < chunk.length) continue;
+    full.push(chunk);
+    chunk = new Uint8Array(CHUNK_BYTES);
+    filled = 0;
   }
+}
+
+/** What the first read should ask for. The size is a hint only: files grow, pipes and files of /proc promise none. */
+function expectedBytes(descriptor: number, maxBytes: number): number {
+  const { size } = fstatSync(descriptor);
+  return size > 0 && size <= maxBytes ? size : CHUNK_BYTES;
 }
 
 function readChunk(descriptor: number, chunk: Uint8Array): number {

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { after, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import { generateKey } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import {
@@ -116,27 +117,25 @@ test("a new passphrase is asked for twice", async (t) => {
   );
 });
 
-test("Ctrl-C in the middle of a copy leaves nothing behind and exits with 130", async () => {
-  await using registry = await startTestRegistry({ faults: [{ path: /\/blobs\//, hang: true }] });
+test("Ctrl-C in the middle of a copy takes back what was written and exits with 130", async () => {
+  // One blob arrives, the other never does.
+  await using registry = await startTestRegistry({ faults: [{ path: /\/blobs\//, from: 2, hang: true }] });
   await pushTestImage(registry, "team/app:1", await buildTestImage());
-  const args = [
-    "copy",
-    "--insecure-policy",
-    `docker://${registry.host}/team/app:1`,
-    "dir:interrupted",
-    "--tls-verify=false",
-  ];
+  const source = `docker://${registry.host}/team/app:1`;
+  const args = ["copy", "--insecure-policy", source, "dir:interrupted", "--tls-verify=false"];
   const child = spawn(process.execPath, [signetScript, ...args], { cwd: folder.path, env: signetEnvironment() });
+  const written = (): readonly string[] =>
+    readdirSync(folder.path, { recursive: true, encoding: "utf8" }).filter((name) =>
+      /signet-stage|interrupted/.test(name),
+    );
   let said = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    said += chunk.toString("utf8");
-    if (said.includes("Copying blob")) child.kill("SIGINT");
-  });
-  const [status] = (await once(child, "close")) as [number | null];
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));
+  const closed = once(child, "close") as Promise<[number | null]>;
+  while (written().length < 2 && child.exitCode === null) await wait(5);
+  assert.ok(written().length >= 2, `nothing was written before the signal: ${said}`);
+  child.kill("SIGINT");
+  const [status] = await closed;
   assert.equal(status, 130, said);
   assert.doesNotMatch(said, /internal fault/);
-  assert.deepEqual(
-    readdirSync(folder.path).filter((name) => name.includes("interrupted")),
-    [],
-  );
+  assert.deepEqual(written(), []);
 });
