@@ -82,7 +82,7 @@ export type {
 export { assessCertificate } from "./keys/assessment.ts";
 export type { CertificateAssessment, KeyAssessment, KeyStatus } from "./keys/assessment.ts";
 export type { Certificate, CertificateKey, CertificateUserId, Revocation, SelfSignature } from "./keys/certificate.ts";
-export { makeKeyring, parseKeyring } from "./keys/keyring.ts";
+export { makeKeyring, parseKeyring, revokeCertificates } from "./keys/keyring.ts";
 export type { KeyCandidate, Keyring, ParsedKeyring } from "./keys/keyring.ts";
 export { MAX_CLOCK_SKEW_MS } from "./keys/switches.ts";
 export type { OpenPgpSwitches } from "./keys/switches.ts";

@@ -2,16 +2,21 @@ import type { Engine } from "../bytes/engine.ts";
 import { MAX_KEYRING_BYTES } from "../bytes/limits.ts";
 import { FormatError } from "../errors.ts";
 import { readArmorBlocks } from "../formats/openpgp/armor.ts";
-import { MAX_CERTIFICATES, parseCertificates } from "../formats/openpgp/certificate-packets.ts";
-import type { UntrustedCertificate } from "../formats/openpgp/certificate-packets.ts";
+import { MAX_CERTIFICATES, MAX_STRAY_REVOCATIONS, parseCertificates } from "../formats/openpgp/certificate-packets.ts";
+import type { UntrustedCertificate, UntrustedStrayRevocation } from "../formats/openpgp/certificate-packets.ts";
 import type { Certificate, CertificateKey } from "./certificate.ts";
 import { mergeCertificates } from "./merge.ts";
-import { certify } from "./self-signatures.ts";
+import { certify, revokeCertificate } from "./self-signatures.ts";
 
 /** What a keyring file holds. */
 export interface ParsedKeyring {
   /** In the order of the file; the same certificate twice stands here twice. */
   readonly certificates: readonly Certificate[];
+  /**
+   * Key revocations that do not stand directly behind their key. Those about certificates of this file count in them already; {@link revokeCertificates} makes
+   * them count in certificates of other files.
+   */
+  readonly strayRevocations: readonly UntrustedStrayRevocation[];
   /** What was left out and why, one line each. Untrusted texts. */
   readonly warnings: readonly string[];
 }
@@ -46,11 +51,16 @@ export function parseKeyring(bytes: Uint8Array, engine: Engine): ParsedKeyring {
     throw new FormatError("input-too-large", `the keyring has more than ${MAX_KEYRING_BYTES} octets`);
   }
   const certificates: Certificate[] = [];
+  const strayRevocations: UntrustedStrayRevocation[] = [];
   const warnings: string[] = [];
   const add = (part: Uint8Array, what: string): void => {
     const read = parseCertificates(part, what, engine);
     warnings.push(...read.warnings);
     for (const untrusted of read.certificates) addCertificate(untrusted, engine, certificates, warnings);
+    strayRevocations.push(...read.strayRevocations);
+    if (strayRevocations.length > MAX_STRAY_REVOCATIONS) {
+      throw new FormatError("input-too-large", `more than ${MAX_STRAY_REVOCATIONS} revocations apart from their keys`);
+    }
     if (certificates.length > MAX_CERTIFICATES) {
       throw new FormatError("input-too-large", `the keyring holds more than ${MAX_CERTIFICATES} certificates`);
     }
@@ -67,7 +77,23 @@ export function parseKeyring(bytes: Uint8Array, engine: Engine): ParsedKeyring {
     }
     if (blocks === 0) warnings.push("there is no OpenPGP key block in it");
   }
-  return { certificates, warnings };
+  return { certificates: revokeCertificates(certificates, strayRevocations, engine), strayRevocations, warnings };
+}
+
+/**
+ * The certificates, with every revocation that one of them made of itself and that stood apart from it, such as in a file of its own.
+ *
+ * @param revocations from {@link parseKeyring}; those of other keys are passed over
+ */
+export function revokeCertificates(
+  certificates: readonly Certificate[],
+  revocations: readonly UntrustedStrayRevocation[],
+  engine: Engine,
+): readonly Certificate[] {
+  if (revocations.length === 0) return certificates;
+  return certificates.map((certificate) =>
+    revocations.reduce((known, revocation) => revokeCertificate(known, revocation, engine) ?? known, certificate),
+  );
 }
 
 function addCertificate(

@@ -1,7 +1,7 @@
 import { concatBytes } from "../bytes/concat.ts";
 import type { Engine } from "../bytes/engine.ts";
 import { describeHash, findHash } from "../formats/openpgp/algorithms.ts";
-import type { UntrustedCertificate } from "../formats/openpgp/certificate-packets.ts";
+import type { UntrustedCertificate, UntrustedStrayRevocation } from "../formats/openpgp/certificate-packets.ts";
 import { OpenPgpFault } from "../formats/openpgp/fault.ts";
 import type { UntrustedSignature } from "../formats/openpgp/signature.ts";
 import { parseSignature, signatureTypes } from "../formats/openpgp/signature.ts";
@@ -88,6 +88,37 @@ export function certify(untrusted: UntrustedCertificate, engine: Engine): Certif
   };
 }
 
+/**
+ * The certificate with a key revocation that stood apart from it, or undefined when that revocation is not one by its primary key. One that names no issuer
+ * is nobody's.
+ */
+export function revokeCertificate(
+  certificate: Certificate,
+  { signature, raw }: UntrustedStrayRevocation,
+  engine: Engine,
+): Certificate | undefined {
+  const { primary } = certificate;
+  const warnings: string[] = [];
+  const check = new SelfSignatureCheck(primary, engine, warnings);
+  if (signature.keyId === undefined || !check.isOwn(signature)) return undefined;
+  const revocation = check.revocation(signature, [primary.publicKey.hashedForm], "the primary key");
+  if (revocation === undefined) {
+    return { ...certificate, warnings: shortened([...new Set([...certificate.warnings, ...warnings])]) };
+  }
+  // Copies say nothing new; only the key's holder can make different ones.
+  if (primary.revocations.some((known) => isSameRevocation(known, revocation))) return certificate;
+  return {
+    ...certificate,
+    primary: { ...primary, revocations: [...primary.revocations, revocation] },
+    raw: concatBytes([certificate.raw, raw]),
+    warnings: shortened([...new Set([...certificate.warnings, ...warnings])]),
+  };
+}
+
+function isSameRevocation(a: Revocation, b: Revocation): boolean {
+  return a.created === b.created && a.code === b.code && a.reason === b.reason;
+}
+
 /** Warnings that are kept for one certificate; a hostile one can give cause for thousands. */
 const MAX_WARNINGS = 20;
 
@@ -148,9 +179,11 @@ class SelfSignatureCheck {
     const verified: Verified = { selfSignatures: [], revocations: [] };
     for (const signature of signatures) {
       if (signature.type === revocationType) {
-        if (this.#isOwn(signature)) this.#addRevocation(signature, dataOf(signature), what, verified.revocations);
-        else this.#warnings.push(`a revocation of ${what} by another key was passed over`);
-      } else if (isStatement(signature.type) && this.#isOwn(signature)) {
+        if (this.isOwn(signature)) {
+          const revocation = this.revocation(signature, dataOf(signature), what);
+          if (revocation !== undefined) verified.revocations.push(revocation);
+        } else this.#warnings.push(`a revocation of ${what} by another key was passed over`);
+      } else if (isStatement(signature.type) && this.isOwn(signature)) {
         if (!this.#isUsable(signature, dataOf(signature), what)) continue;
         verified.selfSignatures.push(selfSignature(signature, keyCreated, isSignedBack(signature)));
       }
@@ -188,7 +221,7 @@ class SelfSignatureCheck {
   }
 
   /** Signatures that name no issuer are tried: the cryptography decides. */
-  #isOwn(signature: UntrustedSignature): boolean {
+  isOwn(signature: UntrustedSignature): boolean {
     const { fingerprint, keyId } = this.#primary.publicKey;
     return signature.fingerprint === undefined
       ? signature.keyId === undefined || signature.keyId === keyId
@@ -212,7 +245,8 @@ class SelfSignatureCheck {
     return result === "good";
   }
 
-  #addRevocation(signature: UntrustedSignature, data: readonly Uint8Array[], what: string, into: Revocation[]): void {
+  /** What a revocation by the primary key says; undefined, with a warning, when it does not verify. */
+  revocation(signature: UntrustedSignature, data: readonly Uint8Array[], what: string): Revocation | undefined {
     const result = verifySignature(signature, this.#primary, data, this.#engine);
     if (result === "hash-unknown") {
       // Fail closed: what cannot be checked may be genuine.
@@ -221,16 +255,16 @@ class SelfSignatureCheck {
       );
     } else if (result !== "good") {
       this.#warnings.push(`a revocation of ${what} does not verify (${result}) and was passed over`);
-      return;
+      return undefined;
     }
     const reason = signature.fields.revocationReason;
     const code = reason?.code ?? 0;
-    into.push({
+    return {
       created: (signature.created ?? 0) * 1000,
       code,
       reason: reason?.text ?? "",
       isHard: !softReasons.has(code),
-    });
+    };
   }
 }
 

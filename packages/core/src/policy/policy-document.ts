@@ -12,7 +12,7 @@ import { explainInvalidScope } from "./scope-rules.ts";
  * Reads a policy.json as strictly as the reference does: nothing unknown, nothing twice, nothing empty, and every value of its kind.
  * Paths of keys are not opened, and key octets are not looked at.
  *
- * @param bytes the whole document, UTF-8, at most 64 MiB; kept as `raw`
+ * @param bytes the whole document, UTF-8, at most 16 MiB; kept as `raw`
  * @param source file name for messages
  * @returns a policy that cannot be changed
  * @throws PolicyError `policy-malformed` (or `input-too-large`) with byte offset, path, and `line` and `column` (both from 1; columns in characters) in

@@ -1,8 +1,7 @@
 /** The keys that a policy names, read once and kept for as many verdicts as are asked for. */
 import type { Engine } from "../bytes/engine.ts";
 import { PolicyError } from "../errors.ts";
-import type { Certificate } from "../keys/certificate.ts";
-import { type Keyring, makeKeyring, type ParsedKeyring, parseKeyring } from "../keys/keyring.ts";
+import { type Keyring, makeKeyring, type ParsedKeyring, parseKeyring, revokeCertificates } from "../keys/keyring.ts";
 import type { SignedByRequirement } from "../policy/policy.ts";
 
 /** What is needed to read keys. */
@@ -49,23 +48,17 @@ export class TrustAnchors {
   }
 
   #read({ keys }: SignedByRequirement): TrustedKeys {
-    const certificates: Certificate[] = [];
-    const warnings: string[] = [];
-    if (keys.kind === "files") {
-      for (const path of keys.paths) {
-        const read = this.#readFile(path);
-        certificates.push(...read.certificates);
-        warnings.push(...read.warnings.map((warning) => `${path}: ${warning}`));
-      }
-    } else {
-      for (const blob of keys.blobs) {
-        const read = parseKeyring(blob, this.#deps.engine);
-        certificates.push(...read.certificates);
-        warnings.push(...read.warnings.map((warning) => `key inside the policy: ${warning}`));
-      }
-    }
+    const { engine } = this.#deps;
+    const parts =
+      keys.kind === "files"
+        ? keys.paths.map((path) => ({ from: path, read: this.#readFile(path) }))
+        : keys.blobs.map((blob) => ({ from: "key inside the policy", read: parseKeyring(blob, engine) }));
+    const warnings = parts.flatMap(({ from, read }) => read.warnings.map((warning) => `${from}: ${warning}`));
+    const certificates = parts.flatMap(({ read }) => read.certificates);
     if (certificates.length === 0) throw noKeys(requirementKeys(keys), warnings);
-    return { keyring: makeKeyring(certificates), warnings };
+    // A revocation certificate may be a file of its own beside the key's.
+    const revocations = parts.flatMap(({ read }) => read.strayRevocations);
+    return { keyring: makeKeyring(revokeCertificates(certificates, revocations, engine)), warnings };
   }
 
   #readFile(path: string): ParsedKeyring {

@@ -7,12 +7,14 @@ import { describeTag, peekTag, readPacket, tags, writePacket } from "./packet.ts
 import type { UntrustedPublicKey } from "./public-key.ts";
 import { parsePublicKey } from "./public-key.ts";
 import type { UntrustedSignature } from "./signature.ts";
-import { parseSignature } from "./signature.ts";
+import { parseSignature, signatureTypes } from "./signature.ts";
 
 /** Certificates in one keyring. Whole distributions' keyrings have fewer. */
 export const MAX_CERTIFICATES = 1000;
 /** Packets in one certificate: keys that collect thousands of foreign certifications are of no use here. */
 const MAX_CERTIFICATE_PACKETS = 1000;
+/** Revocations apart from their keys in one input. A person adds one for each key that is withdrawn. */
+export const MAX_STRAY_REVOCATIONS = 1000;
 /** Octets of a user id; GnuPG's own bound. */
 const MAX_USER_ID_BYTES = 2048;
 
@@ -42,9 +44,18 @@ export interface UntrustedCertificate {
   readonly warnings: readonly string[];
 }
 
+/** A key revocation that does not stand directly behind the primary key it is about: a revocation certificate of its own, or one added at the end. */
+export interface UntrustedStrayRevocation {
+  readonly signature: UntrustedSignature;
+  /** Its whole packet. */
+  readonly raw: Uint8Array;
+}
+
 /** Certificates that could be read, and what was left out. */
 export interface UntrustedKeyringPart {
   readonly certificates: readonly UntrustedCertificate[];
+  /** Wherever they stand, also in certificates that could not be read: a revocation must not be lost by its place. */
+  readonly strayRevocations: readonly UntrustedStrayRevocation[];
   readonly warnings: readonly string[];
 }
 
@@ -53,11 +64,12 @@ export interface UntrustedKeyringPart {
  * damaged reading ends, and the certificate it stood in is left out, for a revocation may be missing from it.
  *
  * @param what names the source for warnings, such as `the keyring`
- * @throws FormatError `input-too-large` for more than {@link MAX_CERTIFICATES} certificates
+ * @throws FormatError `input-too-large` for more than {@link MAX_CERTIFICATES} certificates, or {@link MAX_STRAY_REVOCATIONS} revocations apart from their keys
  */
 export function parseCertificates(bytes: Uint8Array, what: string, engine: Pick<Engine, "hash">): UntrustedKeyringPart {
   const certificates: UntrustedCertificate[] = [];
   const warnings: string[] = [];
+  const strayRevocations: UntrustedStrayRevocation[] = [];
   let skipped = 0;
   const finish = (packets: readonly Packet[]): void => {
     const name = `certificate ${certificates.length + skipped + 1} of ${what}`;
@@ -70,6 +82,7 @@ export function parseCertificates(bytes: Uint8Array, what: string, engine: Pick<
     }
   };
   let current: Packet[] | undefined;
+  let isBehindPrimary = false;
   for (let at = 0; at < bytes.length;) {
     let packet: Packet;
     try {
@@ -83,18 +96,21 @@ export function parseCertificates(bytes: Uint8Array, what: string, engine: Pick<
       }
       const lost = current === undefined ? "" : `; the certificate it stands in${userIdOf(current)} was skipped`;
       warnings.push(`${what} is damaged: ${error.message}${lost}`);
-      return { certificates, warnings };
+      return { certificates, strayRevocations, warnings };
     }
     at = packet.end;
     if (startsCertificate(packet.tag)) {
+      isBehindPrimary = true;
       if (current !== undefined) finish(current);
       if (certificates.length + skipped >= MAX_CERTIFICATES) {
         throw new FormatError("input-too-large", `${what} holds more than ${MAX_CERTIFICATES} certificates`);
       }
       current = [];
-    }
+    } else if (!standsAnywhere(packet.tag) && packet.tag !== tags.signature) isBehindPrimary = false;
+    const isStray = !isBehindPrimary && isKeyRevocation(packet);
+    if (isStray) readStrayRevocation(packet, bytes, strayRevocations, warnings);
     if (current === undefined) {
-      if (packet.start === 0) {
+      if (packet.start === 0 && !isStray) {
         warnings.push(
           `${what} begins with a ${describeTag(packet.tag)}; what stands before the first key was passed over`,
         );
@@ -104,7 +120,33 @@ export function parseCertificates(bytes: Uint8Array, what: string, engine: Pick<
     else if (current.length <= MAX_CERTIFICATE_PACKETS) current.push(packet);
   }
   if (current !== undefined) finish(current);
-  return { certificates, warnings };
+  return { certificates, strayRevocations, warnings };
+}
+
+/** True for packets that say nothing and may stand between any others; those of tag 40 and above so that they may be unknown (RFC 9580 section 4.3). */
+function standsAnywhere(tag: number): boolean {
+  return tag === tags.trust || tag === tags.padding || tag === tags.marker || tag >= FIRST_NON_CRITICAL_TAG;
+}
+
+const FIRST_NON_CRITICAL_TAG = 40;
+
+/** By the type octet alone, which stands behind the version, and in version 3 behind one more octet. */
+function isKeyRevocation({ tag, body }: Packet): boolean {
+  return tag === tags.signature && body[body[0] === 3 ? 2 : 1] === signatureTypes.keyRevocation;
+}
+
+function readStrayRevocation(
+  packet: Packet,
+  bytes: Uint8Array,
+  into: UntrustedStrayRevocation[],
+  warnings: string[],
+): void {
+  if (into.length === MAX_STRAY_REVOCATIONS) {
+    throw new FormatError("input-too-large", `more than ${MAX_STRAY_REVOCATIONS} revocations apart from their keys`);
+  }
+  const signatures: UntrustedSignature[] = [];
+  readSignature(packet, signatures, warnings);
+  for (const signature of signatures) into.push({ signature, raw: bytes.subarray(packet.start, packet.end) });
 }
 
 function startsCertificate(tag: number | undefined): boolean {
@@ -169,11 +211,8 @@ function readCertificate(
         readSignature(packet, signaturesHere, warnings);
         if (isWritten) raw.push(bytes.subarray(packet.start, packet.end));
         break;
-      case tags.trust:
-      case tags.padding:
-      case tags.marker:
-        break;
       default:
+        if (standsAnywhere(packet.tag)) break;
         throw new OpenPgpFault("key-malformed", `a ${describeTag(packet.tag)} does not belong into a certificate`);
     }
   }
