@@ -220,6 +220,11 @@ export const errorTable = {
     meaning: "An image name does not follow the grammar of docker references.",
     remedy: "Write it as `host/path:tag` or `host/path@sha256:…`, with a lower-case path.",
   },
+  "registries-conf-malformed": {
+    kind: "policy",
+    meaning: "A registries.conf file is not TOML, or a value in it is not of its kind.",
+    remedy: "Correct the file that the message names; see registries.conf(5).",
+  },
   "registries-d-malformed": {
     kind: "policy",
     meaning:

@@ -14,6 +14,7 @@ import { readFileBounded } from "./bounded-file.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
 import { errnoOf } from "./file-error.ts";
 import { type HostEnvironment, userConfigFolder } from "./host-environment.ts";
+import { loadCredentialHelpers } from "./registries-conf.ts";
 
 /** Bytes: thousands of registries stay below it. */
 export const MAX_AUTH_FILE_BYTES: number = 4 * 1024 * 1024;
@@ -34,7 +35,7 @@ export interface CredentialSearch {
   readonly host: HostEnvironment;
   /** `--authfile`; then `REGISTRY_AUTH_FILE` is not looked at. */
   readonly authFile?: string;
-  /** `credential-helpers` of registries.conf, in order. Default the files alone. */
+  /** Places to look in, in order. Default: `credential-helpers` of registries.conf, and without those the files alone. */
   readonly helpers?: readonly string[];
   /** Default that of the process. */
   readonly platform?: NodeJS.Platform;
@@ -56,13 +57,13 @@ export interface FoundCredentials {
  * A file that is there and cannot be read or understood is an error, never "no credentials"; so is a helper that fails, unless another place has an answer.
  * @param key `host[:port][/path]`, without scheme, tag and digest
  * @returns undefined when there are none: the registry is then asked anonymously
- * @throws FormatError `reference-malformed`, `auth-file-malformed`; StoreError `file-missing`, `file-unreadable`, `credential-helper-failed`
+ * @throws FormatError `reference-malformed`, `auth-file-malformed`; PolicyError `registries-conf-malformed`; StoreError `file-missing`, `file-unreadable`, `credential-helper-failed`
  */
 export async function findCredentials(key: string, search: CredentialSearch): Promise<FoundCredentials | undefined> {
   checkCredentialKey(key);
   const registry = key.split("/", 1)[0]!;
   let failure: SignetError | undefined;
-  for (const helper of search.helpers ?? [AUTH_FILES_HELPER]) {
+  for (const helper of search.helpers ?? (await loadCredentialHelpers(search.host)) ?? [AUTH_FILES_HELPER]) {
     try {
       const found =
         helper === AUTH_FILES_HELPER
