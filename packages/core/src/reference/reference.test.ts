@@ -89,6 +89,16 @@ describe("parseReference refuses", () => {
     });
   }
 
+  test("an upper-case path with the reason and the spelling that would do", () => {
+    assert.throws(
+      () => parseReference("example.com/UPPER"),
+      (error: unknown) =>
+        error instanceof FormatError &&
+        /repository name must be lowercase/.test(error.message) &&
+        error.hint === "write it as example.com/upper",
+    );
+  });
+
   test("a name of 255 characters is the longest", () => {
     assert.equal(referenceName(parseReference(`example.com/${"a".repeat(243)}`)).length, 255);
   });
