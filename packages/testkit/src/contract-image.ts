@@ -1,7 +1,7 @@
 /** Images for the transport contract: unlike `buildTestImage`'s they need not be runnable, and may hold what real tools rarely write. */
 import { createHash } from "node:crypto";
 import { type Digest, type DigestAlgorithm, parseDigest } from "@signet/core";
-import type { BlobDescriptor, RawManifest } from "@signet/images";
+import type { BlobDescriptor, ImageDestination, RawManifest } from "@signet/images";
 
 /** One blob with its bytes. */
 export interface ContractBlob {
@@ -114,4 +114,16 @@ function rawManifest(bytes: Uint8Array, mediaType: string, algorithm: DigestAlgo
     declaredMediaType: mediaType,
     ...(algorithm === "sha256" ? {} : { namedDigest: contractDigest(bytes, algorithm) }),
   };
+}
+
+/** Puts a whole image into a destination and commits it; the caller closes the destination. */
+export async function storeContractImage(destination: ImageDestination, image: ContractImage): Promise<void> {
+  for (const { descriptor, bytes } of image.blobs) await destination.putBlob(descriptor, oneChunk(bytes));
+  for (const manifest of image.instances) await destination.putManifest(manifest, { instance: true });
+  await destination.putManifest(image.top);
+  await destination.commit();
+}
+
+async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

@@ -4,8 +4,13 @@ import { join } from "node:path";
 import { type TestContext, describe, it } from "node:test";
 import { type Digest, StoreError, parseDigest } from "@signet/core";
 import { makeTempDir } from "@signet/testkit";
-import { type ContractImage, contractBlob, contractImage, contractList } from "@signet/testkit/contract-image";
-import { chunksOf } from "../transports/blob-check.ts";
+import {
+  type ContractImage,
+  contractBlob,
+  contractImage,
+  contractList,
+  storeContractImage,
+} from "@signet/testkit/contract-image";
 import { parseImageName } from "../transports/image-name.ts";
 import { openImageDestination, openImageSource } from "../transports/open.ts";
 import type { BlobDescriptor, ImageDestination, ImageSource, RawManifest } from "../transports/transport.ts";
@@ -22,10 +27,7 @@ function makeFolder(t: TestContext): string {
 
 async function store(text: string, image: ContractImage): Promise<void> {
   await using destination = await openImageDestination(await parseImageName(text));
-  for (const { descriptor, bytes } of image.blobs) await destination.putBlob(descriptor, chunksOf(bytes));
-  for (const manifest of image.instances) await destination.putManifest(manifest, { instance: true });
-  await destination.putManifest(image.top);
-  await destination.commit();
+  await storeContractImage(destination, image);
 }
 
 async function copy(from: string, to: string, options: CopyOptions = {}): Promise<CopyResult> {

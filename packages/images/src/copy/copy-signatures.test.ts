@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { type TestContext, describe, it } from "node:test";
 import type { Digest } from "@signet/core";
 import { makeTempDir } from "@signet/testkit";
-import { type ContractImage, contractImage, contractList } from "@signet/testkit/contract-image";
-import { chunksOf } from "../transports/blob-check.ts";
+import { type ContractImage, contractImage, contractList, storeContractImage } from "@signet/testkit/contract-image";
 import { addDirSignature } from "../transports/dir-signatures.ts";
 import { parseImageName } from "../transports/image-name.ts";
 import { openImageDestination, openImageSource } from "../transports/open.ts";
@@ -23,10 +22,7 @@ function makeFolder(t: TestContext): string {
 
 async function store(text: string, image: ContractImage): Promise<void> {
   await using destination = await openImageDestination(await parseImageName(text));
-  for (const { descriptor, bytes } of image.blobs) await destination.putBlob(descriptor, chunksOf(bytes));
-  for (const manifest of image.instances) await destination.putManifest(manifest, { instance: true });
-  await destination.putManifest(image.top);
-  await destination.commit();
+  await storeContractImage(destination, image);
 }
 
 async function copy(from: string, to: string, options: CopyOptions = {}): Promise<CopyResult> {

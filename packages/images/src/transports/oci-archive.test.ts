@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type TestContext, describe, it } from "node:test";
 import { makeTempDir, run, runChecked } from "@signet/testkit";
 import { rewriteArchive } from "@signet/testkit/archive-rewriting";
-import { type ContractImage, contractImage, contractList } from "@signet/testkit/contract-image";
+import { type ContractImage, contractImage, contractList, storeContractImage } from "@signet/testkit/contract-image";
 import { chunksOf } from "./blob-check.ts";
 import { parseImageName } from "./image-name.ts";
 import { openImageDestination, openImageSource } from "./open.ts";
@@ -17,10 +17,7 @@ function makeFolder(t: TestContext): string {
 
 async function store(text: string, image: ContractImage): Promise<void> {
   await using destination = await openImageDestination(await parseImageName(text));
-  for (const { descriptor, bytes } of image.blobs) await destination.putBlob(descriptor, chunksOf(bytes));
-  for (const manifest of image.instances) await destination.putManifest(manifest, { instance: true });
-  await destination.putManifest(image.top);
-  await destination.commit();
+  await storeContractImage(destination, image);
 }
 
 async function topDigest(text: string): Promise<string> {
