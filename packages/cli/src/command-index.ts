@@ -16,6 +16,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   "standalone-verify": async () => ({ command: standaloneVerify }),
   "manifest-digest": async () => ({ command: manifestDigest }),
   "signature inspect": () => import("./commands/signature-inspect.ts"),
+  "trust show": () => import("./commands/trust-show.ts"),
   "keys list": () => import("./commands/keys-list.ts"),
   "keys show": () => import("./commands/keys-show.ts"),
   "keys generate": () => import("./commands/keys-generate.ts"),

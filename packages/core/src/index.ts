@@ -36,6 +36,7 @@ export {
   MAX_KEYRING_BYTES,
   MAX_MANIFEST_BYTES,
   MAX_POLICY_BYTES,
+  MAX_POLICY_VALUES,
   MAX_SIGNATURES_PER_MANIFEST,
   MAX_SIGNATURE_BYTES,
 } from "./bytes/limits.ts";
@@ -145,6 +146,7 @@ export type {
   SigstoreTrust,
 } from "./policy/policy.ts";
 export { parsePolicy } from "./policy/policy-document.ts";
+export { dockerScopeAncestors } from "./policy/scope-ancestors.ts";
 export { findGoverningScope } from "./policy/scope-lookup.ts";
 export type { Governing } from "./policy/scope-lookup.ts";
 export { explainInvalidScope } from "./policy/scope-rules.ts";

@@ -37,14 +37,14 @@ export { GPG_TIMEOUT_MS } from "./signers/run-gpg.ts";
 export type { GpgOptions } from "./signers/run-gpg.ts";
 
 // Configuration of trust, signature stores, verifying and signing images
-export { currentHost } from "./config/host-environment.ts";
+export { currentHost, fileTreeHost, systemPath } from "./config/host-environment.ts";
 export type { HostEnvironment } from "./config/host-environment.ts";
 export { findPolicyFile, loadPolicy } from "./config/policy-file.ts";
 export type { LoadedPolicy, PolicyFileOptions } from "./config/policy-file.ts";
 export { loadRegistriesD } from "./config/registries-d.ts";
 export type { RegistriesD, RegistriesDOptions } from "./config/registries-d.ts";
 export type { Located, LookasideKey, RegistriesDSection } from "./config/registries-d-file.ts";
-export { lookasideBase, useSigstoreAttachments } from "./config/registries-d-lookup.ts";
+export { lookasideBase, lookasideBaseOfScope, useSigstoreAttachments } from "./config/registries-d-lookup.ts";
 export type { AttachmentsChoice, LookasideAccess, LookasideChoice } from "./config/registries-d-lookup.ts";
 export { signImage } from "./sign/sign-image.ts";
 export type { SignOptions, SignReceipt, SignResult } from "./sign/sign-image.ts";

@@ -43,6 +43,13 @@ export const registriesDOption: TextOption = {
   summary: "Folder of signature store configuration (default ~/.config/containers/registries.d, then /etc)",
   completion: "directory",
 };
+export const rootOption: TextOption = {
+  kind: "text",
+  name: "root",
+  value: "DIR",
+  summary: "Work on the file tree below this folder, such as a node's or an image's, instead of this machine's",
+  completion: "directory",
+};
 export const overrideOsOption: TextOption = {
   kind: "text",
   name: "override-os",

@@ -23,6 +23,15 @@ export function currentHost(): HostEnvironment {
 }
 
 /**
+ * The file tree of another machine, such as a node's or an image's: what root would find there. This process's user and environment have no say in it.
+ * @param root its folder; a path that a file in it names lies below it as well, see {@link systemPath}
+ */
+export function fileTreeHost(root: string): HostEnvironment {
+  // Not absolute, so there is no user's own folder.
+  return { env: { XDG_CONFIG_HOME: "" }, uid: 0, home: "/root", root };
+}
+
+/**
  * `$XDG_CONFIG_HOME/containers`, or `~/.config/containers` when the variable is not set. Undefined when it is set to something that is not an
  * absolute path: the XDG specification ignores such a value, and a path below the working directory must not decide what is trusted.
  */

@@ -1,5 +1,5 @@
 /** Which section of registries.d serves a reference (registries.d, section 1.2). */
-import { type Reference, dockerPolicyIdentity, withDefaultTag } from "@signet/core";
+import { type Reference, dockerPolicyIdentity, dockerScopeAncestors, withDefaultTag } from "@signet/core";
 import type { RegistriesD } from "./registries-d.ts";
 import type { LookasideKey, RegistriesDSection } from "./registries-d-file.ts";
 import { type LookasideBase, folderLookasideBase, parseLookasideBase } from "../stores/lookaside-url.ts";
@@ -37,7 +37,24 @@ const keysByAccess: Readonly<Record<LookasideAccess, readonly LookasideKey[]>> =
  * @throws PolicyError `registries-d-malformed`
  */
 export function lookasideBase(config: RegistriesD, reference: Reference, access: LookasideAccess): LookasideChoice {
-  for (const section of candidateSections(config, reference)) {
+  return chooseBase(config, candidateSections(config, reference), access);
+}
+
+/**
+ * The base URL for the images of a scope that no more specific section speaks of.
+ * @param scope of transport docker, as policy.json writes it; `""` for all of them
+ * @throws PolicyError `registries-d-malformed`
+ */
+export function lookasideBaseOfScope(config: RegistriesD, scope: string, access: LookasideAccess): LookasideChoice {
+  return chooseBase(config, sectionsOf(config, scope === "" ? [] : [scope, ...dockerScopeAncestors(scope)]), access);
+}
+
+function chooseBase(
+  config: RegistriesD,
+  sections: Iterable<RegistriesDSection>,
+  access: LookasideAccess,
+): LookasideChoice {
+  for (const section of sections) {
     for (const key of keysByAccess[access]) {
       const url = section.urls[key];
       if (url === undefined) continue;
@@ -69,9 +86,14 @@ export function useSigstoreAttachments(config: RegistriesD, reference: Reference
 }
 
 /** The sections that speak of a reference, most specific first. The keys are those that policy.json is asked with. */
-function* candidateSections(config: RegistriesD, reference: Reference): Iterable<RegistriesDSection> {
+function candidateSections(config: RegistriesD, reference: Reference): Iterable<RegistriesDSection> {
   const { identity, namespaces } = dockerPolicyIdentity(withDefaultTag(singleReference(reference)));
-  for (const key of [identity, ...namespaces]) {
+  return sectionsOf(config, [identity, ...namespaces]);
+}
+
+/** Those of `keys` that are there, in their order, then the default. */
+function* sectionsOf(config: RegistriesD, keys: readonly string[]): Iterable<RegistriesDSection> {
+  for (const key of keys) {
     const section = config.sections.get(key);
     if (section !== undefined) yield section;
   }
