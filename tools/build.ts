@@ -1,5 +1,5 @@
 /**
- * `npm run build`: the dist/ of core and images by TypeScript, and the command line as one bundle with chunks that are loaded when a command needs
+ * `npm run build`: the dist/ of core, images and openshift by TypeScript, and the command line as one bundle with chunks that are loaded when a command needs
  * them. Nothing in daily work needs this: Node runs the sources.
  */
 
@@ -9,7 +9,7 @@ import { type Plugin, build as bundle } from "rolldown";
 import { runTool } from "./source-gates.ts";
 
 /** Packages that are published as compiled modules, in the order of their imports. */
-export const libraries: readonly string[] = ["core", "images"];
+export const libraries: readonly string[] = ["core", "images", "openshift"];
 
 /** A file that was written, and its size. */
 export interface BuiltFile {

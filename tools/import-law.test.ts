@@ -51,7 +51,12 @@ test("a repository without files does not pass", () => {
 const violations: readonly (readonly [why: string, path: string, text: string, expected: RegExp])[] = [
   ["core imports images", "core/src/policy/policy.ts", 'import "@signet/images";', /core may import no other package/],
   ["images imports the command line", "images/src/index.ts", 'import "@signet/cli";', /images may import core$/],
-  ["a published file imports testkit", "cli/src/main.ts", 'import "@signet/testkit";', /cli may import images, core$/],
+  [
+    "a published file imports testkit",
+    "cli/src/main.ts",
+    'import "@signet/testkit";',
+    /cli may import openshift, images, core$/,
+  ],
   [
     "a lazy import of a forbidden package",
     "core/src/bytes/hex.ts",

@@ -8,7 +8,8 @@ import type { GateReport } from "./gate.ts";
 const packageLaw: Readonly<Record<string, readonly string[]>> = {
   core: [],
   images: ["core"],
-  cli: ["images", "core"],
+  openshift: ["images", "core"],
+  cli: ["openshift", "images", "core"],
   testkit: ["images", "core"],
 };
 

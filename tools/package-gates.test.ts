@@ -40,6 +40,9 @@ function plant(dir: TempDir, changes: Readonly<Record<string, string>> = {}): st
     "packages/images/package.json": manifestOf("@signet/images", entry),
     "packages/images/tsconfig.build.json": buildConfig,
     "packages/images/src/index.ts": "export const two: number = 2;\n",
+    "packages/openshift/package.json": manifestOf("@signet/openshift", entry),
+    "packages/openshift/tsconfig.build.json": buildConfig,
+    "packages/openshift/src/index.ts": "export const three: number = 3;\n",
     "packages/cli/package.json": manifestOf("@signet/cli", {}),
     "packages/cli/bin/signet.js": 'await (await import("../dist/signet.js")).main();\n',
     "packages/cli/src/main.ts":

@@ -1,7 +1,7 @@
 /** Gates over what is published: the packages as npm packs them, the bundled command line, and the part of core that a browser can have. */
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { findTool, makeTempDir, run } from "@signet/testkit";
 import { publint } from "publint";
@@ -114,7 +114,7 @@ async function importPackages(root: string, consumer: string): Promise<readonly 
       if (dependency.startsWith("@signet/")) continue;
       const link = join(consumer, "node_modules", dependency);
       mkdirSync(join(link, ".."), { recursive: true });
-      symlinkSync(join(root, "node_modules", dependency), link);
+      if (!existsSync(link)) symlinkSync(join(root, "node_modules", dependency), link);
     }
     for (const entry of Object.keys(manifest.exports)) {
       const specifier = `@signet/${name}${entry.slice(1)}`;

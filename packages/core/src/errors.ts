@@ -149,6 +149,11 @@ export const errorTable = {
     meaning: "A key that was to be made was described in a way that makes no key.",
     remedy: "Give a user id, an algorithm of the list, and an expiry above 0 seconds or none.",
   },
+  "manifest-file-malformed": {
+    kind: "format",
+    meaning: "A file of Kubernetes manifests is neither JSON nor YAML documents, or holds something else than objects.",
+    remedy: "Look at the line that is named; `kubectl apply --dry-run=client -f FILE` reads such files too.",
+  },
   "manifest-malformed": {
     kind: "format",
     meaning: "A manifest cannot be read, or can be read in two ways.",
@@ -256,6 +261,12 @@ export const errorTable = {
     meaning:
       "A registry named a URL elsewhere (token service, redirect, next page, upload) that is not followed: it would give credentials away, leave https, or lead into a private network.",
     remedy: "Ask whoever runs the registry. If the place is right, name it as trusted.",
+  },
+  "release-trust-malformed": {
+    kind: "policy",
+    meaning:
+      "What says whose signatures a release needs (a ConfigMap, or files) lacks keys or stores, or has malformed ones.",
+    remedy: "Name a key file and a store, or take the ConfigMap from a release image that was verified.",
   },
   "requirement-undetermined": {
     kind: "undetermined",

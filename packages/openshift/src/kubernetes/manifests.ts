@@ -1,0 +1,140 @@
+/** Kubernetes manifests as text: one JSON document, or YAML documents one after the other. Nothing in them is trusted. */
+import { FormatError } from "@signet/core";
+import { type Document, LineCounter, type Node, isNode, isScalar, parseAllDocuments, visit } from "yaml";
+
+/** Bytes of one file of manifests: the largest genuine one, an operator's with all its definitions, has about 3 MB. */
+export const MAX_MANIFEST_FILE_BYTES: number = 16 * 1024 * 1024;
+
+/** Documents in one file. */
+const MAX_DOCUMENTS = 10_000;
+
+/** Nodes that aliases may stand for in one document; manifests have none, and a bomb is made of them. */
+const MAX_ALIASES = 100;
+
+/** One manifest. */
+export interface UntrustedManifestObject {
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly name: string;
+  /** Empty where none is given. */
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** The whole object, as JSON values. */
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads every object in a file, in its order; the items of a `List` stand for themselves. Empty documents are passed over.
+ *
+ * @param bytes UTF-8, JSON or YAML 1.2, at most {@link MAX_MANIFEST_FILE_BYTES}
+ * @param source the file's name, for messages
+ * @throws FormatError `manifest-file-malformed` with the line, `input-too-large`
+ */
+export function parseManifestObjects(bytes: Uint8Array, source: string): readonly UntrustedManifestObject[] {
+  if (bytes.length > MAX_MANIFEST_FILE_BYTES) {
+    throw new FormatError(
+      "input-too-large",
+      `${source}: ${bytes.length} bytes, the limit is ${MAX_MANIFEST_FILE_BYTES}`,
+    );
+  }
+  const lines = new LineCounter();
+  const malformed = (problem: string, line?: number, cause?: unknown): FormatError =>
+    new FormatError("manifest-file-malformed", `${source}${line === undefined ? "" : `:${line}`}: ${problem}`, {
+      cause,
+    });
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw malformed("it is not UTF-8 text", undefined, cause);
+  }
+  const objects: UntrustedManifestObject[] = [];
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    stringKeys: true,
+    // Found below: the parser's own check takes quadratic time.
+    uniqueKeys: false,
+  });
+  if (!Array.isArray(documents)) return objects;
+  if (documents.length > MAX_DOCUMENTS) throw malformed(`more than ${MAX_DOCUMENTS} documents`);
+  for (const document of documents) {
+    const [problem] = document.errors;
+    if (problem !== undefined) throw malformed(problem.message, lines.linePos(problem.pos[0]).line);
+    const repeated = findContradiction(document);
+    if (repeated !== undefined) {
+      const { line } = lines.linePos(repeated.range?.[0] ?? 0);
+      throw malformed("a key stands twice with different values", line);
+    }
+    const line = document.contents === null ? 1 : lines.linePos(document.contents.range[0]).line;
+    let value: unknown;
+    try {
+      value = document.toJS({ maxAliasCount: MAX_ALIASES });
+    } catch (cause) {
+      throw malformed("its aliases cannot be followed", line, cause);
+    }
+    if (value === null) continue;
+    if (!isRecord(value)) throw malformed("a Kubernetes object is expected here", line);
+    const items = value["items"];
+    const isList = typeof value["kind"] === "string" && value["kind"].endsWith("List") && Array.isArray(items);
+    for (const item of isList ? items : [value]) {
+      if (!isRecord(item)) throw malformed("a list holds something else than objects", line);
+      objects.push(describeObject(item));
+    }
+  }
+  return objects;
+}
+
+/** A key that stands twice in one mapping and says two things. Genuine release manifests repeat a key with the same value, which misleads nobody. */
+function findContradiction(document: Document): Node | undefined {
+  let found: Node | undefined;
+  visit(document, {
+    Map(_, map) {
+      const values = new Map<unknown, unknown>();
+      for (const { key, value } of map.items) {
+        const name = isScalar(key) ? key.value : undefined;
+        if (!values.has(name)) values.set(name, value);
+        else if (!isSameScalar(values.get(name), value)) {
+          found = isNode(key) ? key : map;
+          return visit.BREAK;
+        }
+      }
+      return undefined;
+    },
+  });
+  return found;
+}
+
+function isSameScalar(a: unknown, b: unknown): boolean {
+  return isScalar(a) && isScalar(b) && a.value === b.value;
+}
+
+function describeObject(value: Readonly<Record<string, unknown>>): UntrustedManifestObject {
+  const metadata = isRecord(value["metadata"]) ? value["metadata"] : {};
+  return {
+    kind: textOf(value["kind"]),
+    apiVersion: textOf(value["apiVersion"]),
+    name: textOf(metadata["name"]),
+    namespace: textOf(metadata["namespace"]),
+    labels: textsOf(metadata["labels"]),
+    annotations: textsOf(metadata["annotations"]),
+    value,
+  };
+}
+
+/** True for a JSON object. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+/** Members that are texts; others are no labels. */
+function textsOf(value: unknown): Readonly<Record<string, string>> {
+  if (!isRecord(value)) return {};
+  const texts = Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  return Object.fromEntries(texts);
+}
