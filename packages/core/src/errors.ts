@@ -31,6 +31,11 @@ export const errorTable = {
     meaning: "A certificate or key for a registry cannot be read, does not fit, or lacks its partner.",
     remedy: "Put `X.cert` beside `X.key`, and give CA certificates the extension `.crt`.",
   },
+  "checksum-list-malformed": {
+    kind: "format",
+    meaning: "A list of checksums is not what `sha256sum` writes, or names a file that leads out of its folder.",
+    remedy: "Take the list as it was published; the line that is named is the first that cannot be read.",
+  },
   "command-line-malformed": {
     kind: "usage",
     meaning: "A command was called with arguments or options that it does not take, or that do not go together.",

@@ -87,6 +87,9 @@ export { makeKeyring, parseKeyring, revokeCertificates } from "./keys/keyring.ts
 export type { KeyCandidate, Keyring, ParsedKeyring } from "./keys/keyring.ts";
 export { MAX_CLOCK_SKEW_MS } from "./keys/switches.ts";
 export type { OpenPgpSwitches } from "./keys/switches.ts";
+export { verifySignedDocument } from "./verify/signed-document.ts";
+export type { DocumentForm } from "./formats/openpgp/signed-document.ts";
+export type { SignedDocumentVerdict } from "./verify/signed-document.ts";
 export { inspectSignedMessage, verifySignedMessage } from "./verify/signed-message.ts";
 export type {
   AcceptedMessage,

@@ -2,7 +2,7 @@ import type { Engine } from "../bytes/engine.ts";
 import { describeAlgorithm, describeHash, findHash } from "../formats/openpgp/algorithms.ts";
 import { OpenPgpFault } from "../formats/openpgp/fault.ts";
 import { canonicalText } from "../formats/openpgp/message-packets.ts";
-import { signatureTypes } from "../formats/openpgp/signature.ts";
+import { type UntrustedSignature, signatureTypes } from "../formats/openpgp/signature.ts";
 import type { MessageCompression, UntrustedMessage } from "../formats/openpgp/signed-message.ts";
 import { parseMessage } from "../formats/openpgp/signed-message.ts";
 import type { Certificate } from "../keys/certificate.ts";
@@ -87,17 +87,30 @@ export function verifySignedMessage(
     addGrammarFault(error, list);
     return { verdict: "rejected", reasons: list.reasons, checks: list.checks };
   }
-  const { signature } = parsed;
-  const keyId = signature.keyId!;
   list.add(grammarPassed(parsed));
+  return judgeSignature(parsed.signature, parsed.literal.content, keyring, options, list);
+}
+
+/**
+ * Judges one signature over one content, when its form has been found good.
+ * @param list what was checked before; goes into the outcome
+ */
+export function judgeSignature(
+  signature: UntrustedSignature,
+  content: Uint8Array,
+  keyring: Keyring,
+  options: SignedMessageOptions,
+  list: CheckList,
+): SignedMessageOutcome {
+  const keyId = signature.keyId!;
   checkSignature(signature, options.now, options.switches ?? noSwitches, list);
-  const signer = findSigner(parsed, keyring, options, list);
+  const signer = findSigner(signature, content, keyring, options, list);
   if (signer === undefined || list.reasons.length > 0) {
     return { verdict: "rejected", reasons: list.reasons, checks: list.checks, keyId };
   }
   return {
     verdict: "accepted",
-    content: parsed.literal.content,
+    content,
     certificate: signer.certificate,
     signingFingerprint: signer.key.fingerprint,
     signedAt: signature.created! * 1000,
@@ -113,12 +126,12 @@ interface Signer extends KeyCandidate {
 
 /** Tries every key that the signature can mean; records the first that is good in every way, else the one that came closest. */
 function findSigner(
-  message: UntrustedMessage,
+  signature: UntrustedSignature,
+  content: Uint8Array,
   keyring: Keyring,
   options: SignedMessageOptions,
   list: CheckList,
 ): Signer | undefined {
-  const { signature } = message;
   const candidates = keyring.find(signature.keyId!, signature.fingerprint);
   if (candidates.length === 0) {
     const found = signature.fingerprint ?? signature.keyId!;
@@ -131,7 +144,6 @@ function findSigner(
   }
   // What is broken beyond any switch is not even tried; `checkSignature` has said so.
   if (findHash(signature.hash)?.strength === "never") return undefined;
-  const { content } = message.literal;
   const data = [signature.type === signatureTypes.text ? canonicalText(content) : content];
   let closest: CheckList | undefined;
   for (const candidate of candidates) {

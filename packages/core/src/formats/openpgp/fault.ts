@@ -19,6 +19,8 @@ export type OpenPgpRule =
   | "message-inflated-too-large"
   | "message-literal-too-large"
   | "message-unexpected-packet"
+  | "armor-malformed"
+  | "cleartext-malformed"
   | "packet-malformed"
   | "one-pass-mismatch"
   | "signature-malformed"

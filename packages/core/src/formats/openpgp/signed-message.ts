@@ -206,7 +206,11 @@ function unexpected(tag: number, at: number, expected: string): OpenPgpFault {
   }
 }
 
-function parseMessageSignature(packet: Packet): UntrustedSignature {
+/**
+ * Reads a signature over a message or document.
+ * @throws OpenPgpFault with the rule that is broken
+ */
+export function parseMessageSignature(packet: Packet): UntrustedSignature {
   const signature = parseSignature(packet.body);
   if (signature.fields.problem !== undefined) throw signature.fields.problem;
   if (signature.type !== signatureTypes.binary && signature.type !== signatureTypes.text) {
