@@ -267,11 +267,21 @@ export const errorTable = {
       "A registry named a URL elsewhere (token service, redirect, next page, upload) that is not followed: it would give credentials away, leave https, or lead into a private network.",
     remedy: "Ask whoever runs the registry. If the place is right, name it as trusted.",
   },
+  "release-malformed": {
+    kind: "format",
+    meaning: "An image is no OpenShift release, or what it says of itself cannot be read.",
+    remedy: "Name the release image itself, by digest; `oc adm release info` prints it.",
+  },
   "release-trust-malformed": {
     kind: "policy",
     meaning:
       "What says whose signatures a release needs (a ConfigMap, or files) lacks keys or stores, or has malformed ones.",
     remedy: "Name a key file and a store, or take the ConfigMap from a release image that was verified.",
+  },
+  "release-undetermined": {
+    kind: "undetermined",
+    meaning: "A release lacks a signature that its trust demands, and a store that may have it could not be asked.",
+    remedy: "Make the store reachable, or name another with `--store`.",
   },
   "requirement-undetermined": {
     kind: "undetermined",
@@ -288,6 +298,11 @@ export const errorTable = {
     kind: "format",
     meaning: "A stored signature is neither an OpenPGP message nor a known frame.",
     remedy: "Look at the first octets; a web server that answers with a page is a usual cause.",
+  },
+  "signature-configmap-malformed": {
+    kind: "format",
+    meaning: "A ConfigMap of mirrored signatures has a value that is not base64, or far too many.",
+    remedy: "Write it again with `signet release verify --write-configmap DIR`.",
   },
   "signature-store-error": {
     kind: "store",

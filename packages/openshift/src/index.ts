@@ -11,6 +11,32 @@ export { MAX_CHECKSUM_LIST_BYTES, parseChecksumList } from "./checksums/checksum
 export type { ChecksumEntry, ChecksumList } from "./checksums/checksum-list.ts";
 
 // Release images
+export { checkComponents } from "./release/component-check.ts";
+export type { ComponentCheck, ComponentCheckOptions, ComponentOutcome } from "./release/component-check.ts";
+export { parseReleaseDigest, tryParseReleaseDigest } from "./release/release-digest.ts";
+export { readReleaseImage } from "./release/release-image.ts";
+export type { ReleaseImage } from "./release/release-image.ts";
+export { componentRepositories, componentVersions, parseReleasePayload } from "./release/release-payload.ts";
+export type { ReleaseComponent, UntrustedRelease, UntrustedReleaseMetadata } from "./release/release-payload.ts";
+export { judgeReleaseSignature } from "./release/release-signature.ts";
+export type { ReleaseSignatureOptions, ReleaseSignatureVerdict } from "./release/release-signature.ts";
+export { judgeReleaseSignatures } from "./release/release-verdict.ts";
+export type {
+  JudgedSignature,
+  KeyringOutcome,
+  ReleaseSignatureSource,
+  ReleaseSignaturesVerdict,
+  SourceAnswer,
+} from "./release/release-verdict.ts";
+export {
+  SIGNATURES_LABEL,
+  SIGNATURES_NAMESPACE,
+  makeSignatureConfigMap,
+  readSignatureConfigMaps,
+  signatureConfigMapFile,
+} from "./release/signature-config-map.ts";
+export type { MirroredSignature, MirroredSignatures, SignatureConfigMap } from "./release/signature-config-map.ts";
+export { loadSignatureConfigMaps, writeSignatureConfigMap } from "./release/signature-config-map-files.ts";
 export { RED_HAT_BETA_KEY_2, RED_HAT_RELEASE_KEY_2, redHatReleaseTrust } from "./release/red-hat-trust.ts";
 export type { ReleaseKeyring, ReleaseStore, ReleaseTrust } from "./release/release-trust.ts";
 export { loadReleaseTrust, loadVerificationConfigMap } from "./release/release-trust-files.ts";

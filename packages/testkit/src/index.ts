@@ -26,6 +26,8 @@ export { startTestRegistry, testRegistryAccount } from "./test-registry.ts";
 export type { LoggedRequest, TestRegistry, TestRegistryOptions } from "./test-registry.ts";
 export { buildTestImage, buildTestIndex, httpPushTarget, pushTestImage, writeDirImage } from "./test-image.ts";
 export type { PushTarget, TestBlob, TestImage, TestImageFormat, TestImageOptions, TestIndex } from "./test-image.ts";
+export { buildTestRelease } from "./test-release.ts";
+export type { TestRelease, TestReleaseOptions } from "./test-release.ts";
 
 // OpenPGP packets
 export { TEST_KEY_CREATED, makeTestKey, testHashes } from "./openpgp-keys.ts";

@@ -38,6 +38,8 @@ export interface TestImageOptions {
   readonly variant?: string;
   /** Docker schema 2 (default) or OCI. */
   readonly format?: TestImageFormat;
+  /** Further files of the top layer, by name. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export interface TestBlob {
@@ -84,7 +86,8 @@ export async function buildTestImage(options: TestImageOptions = {}): Promise<Te
   const diffIds: string[] = [];
   const layers: TestBlob[] = [];
   for (let index = 0; index < count; index += 1) {
-    const tar = await packFile(`layer-${index}.bin`, random.bytes(layerBytes));
+    const further = index === count - 1 ? Object.entries(options.files ?? {}) : [];
+    const tar = await packFiles([[`layer-${index}.bin`, random.bytes(layerBytes)], ...further]);
     const bytes = gzipSync(tar, { level: 9 });
     diffIds.push(digestOf(tar));
     layers.push({ digest: digestOf(bytes), bytes, mediaType: types.layer });
@@ -178,9 +181,10 @@ export function writeDirImage(
   signatures.forEach((bytes, index) => writeFileSync(join(path, `signature-${index + 1}`), bytes));
 }
 
-async function packFile(name: string, content: Uint8Array): Promise<Uint8Array> {
+async function packFiles(files: readonly (readonly [string, string | Uint8Array])[]): Promise<Uint8Array> {
   const tar = pack();
-  tar.entry({ name, mtime: new Date(0), mode: 0o644, uid: 0, gid: 0 }, Buffer.from(content));
+  for (const [name, content] of files)
+    tar.entry({ name, mtime: new Date(0), mode: 0o644, uid: 0, gid: 0 }, Buffer.from(content));
   tar.finalize();
   const chunks: Uint8Array[] = [];
   for await (const chunk of tar as AsyncIterable<Uint8Array>) chunks.push(chunk);

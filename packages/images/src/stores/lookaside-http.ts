@@ -1,16 +1,9 @@
 /** Reading lookaside signatures over http and https (registries.d, section 3). Credentials of a registry are never sent there. */
-import {
-  type Digest,
-  MAX_SIGNATURE_BYTES,
-  type Reference,
-  SignetError,
-  StoreError,
-  parseSignatureBlob,
-} from "@signet/core";
+import { MAX_SIGNATURE_BYTES, SignetError, StoreError, parseSignatureBlob } from "@signet/core";
 import type { WebAccess } from "../registry/client.ts";
 import { type HttpAnswer, type Wire, exchange } from "../registry/exchange.ts";
 import { parseRetryAfter, withRetries } from "../registry/retry.ts";
-import { type LookasideBase, signatureUrl } from "./lookaside-url.ts";
+import type { SignaturePlace } from "./lookaside-url.ts";
 import { type Look, readUpToGap } from "./read-ahead.ts";
 import type { SignatureReading } from "./signature-store.ts";
 
@@ -24,23 +17,24 @@ const RETRY_TIMES = 2;
 const READ_BUDGET_MS = 120_000;
 
 /**
- * Reads the signatures of one manifest. Only 404 means that there is none; every other failure is one of the store and not an answer.
+ * Reads the signatures of one manifest, whatever the layout of the store. Only 404 means that there is none; every other failure is one of the store and not an answer.
  * @throws StoreError `signature-store-error` for any other status, `registry-unreachable`, `tls-failed`, `registry-url-refused`, `registry-error`; FormatError
  *   `input-too-large`
+ * @param store for people
+ * @param placeOf the URL of a position, counted from 1
  */
 export function readLookasideWeb(
   web: WebAccess,
-  base: LookasideBase,
-  reference: Reference,
-  digest: Digest,
+  store: string,
+  placeOf: (position: number) => SignaturePlace,
 ): Promise<SignatureReading> {
   const deadline = web.retry.clock.now() + READ_BUDGET_MS;
   return readUpToGap({
-    store: base.label,
+    store,
     window: FIRST_WINDOW,
-    location: (position) => signatureUrl(base, reference, digest, position).shown,
+    location: (position) => placeOf(position).shown,
     look: (position, signal) => {
-      const place = signatureUrl(base, reference, digest, position);
+      const place = placeOf(position);
       return withRetries({ ...web.retry, times: Math.min(web.retry.times, RETRY_TIMES), deadline }, () => {
         // A look that is no longer wanted must not be tried again.
         signal.throwIfAborted();
@@ -60,7 +54,7 @@ function abortable(wire: Wire, signal: AbortSignal): Wire {
   return { ...wire, connections: { send } };
 }
 
-async function lookAtUrl(web: WebAccess, place: { url: string; shown: string }, deadline: number): Promise<Look> {
+async function lookAtUrl(web: WebAccess, place: SignaturePlace, deadline: number): Promise<Look> {
   const url = new URL(place.url);
   const authorization = takeUserInfo(url);
   const budgetMs = Math.max(1, deadline - web.retry.clock.now());

@@ -1,7 +1,7 @@
 /** Lookaside stores: signatures as files in a folder or on a web server, found by repository and digest (registries.d, sections 2 to 4). */
 import { type Digest, PolicyError, type Reference, StoreError } from "@signet/core";
 import type { WebAccess } from "../registry/client.ts";
-import { type LookasideBase, signatureFolder } from "./lookaside-url.ts";
+import { type LookasideBase, signatureFolder, signatureUrl } from "./lookaside-url.ts";
 import { addSignature, readSignatureFolder, removeSignatures, replaceSignatures } from "./signature-folder.ts";
 import type { SignatureReading, SignatureStore } from "./signature-store.ts";
 
@@ -41,7 +41,7 @@ class LookasideStore implements SignatureStore {
       case "https": {
         const { readLookasideWeb } = await import("./lookaside-http.ts");
         this.#web ??= openWeb(new URL(`${read.origin}/`).host);
-        return readLookasideWeb(this.#web, read, reference, digest);
+        return readLookasideWeb(this.#web, read.label, (position) => signatureUrl(read, reference, digest, position));
       }
       default:
         throw new PolicyError(

@@ -2,6 +2,7 @@
  * Lookaside URLs, and the one place that builds them (registries.d, section 2):
  *
  *   BASE "/" PATH "@" ALGORITHM "=" HEX "/signature-" N        N = 1, 2, 3 …
+ *   BASE "/" ALGORITHM "=" HEX "/signature-" N                 the stores of OpenShift's releases
  *
  * PATH is the repository without its host. The "/" is put in even after a base that ends with one; query and fragment of the base stay at the end.
  */
@@ -58,20 +59,44 @@ export function signatureFolder(base: LookasideBase, reference: Reference, diges
   return `${base.folder ?? base.path}/${manifestPart(reference, digest)}`;
 }
 
-/** The URL of signature `position`, counted from 1. `shown` is the same without secrets. */
+/** Where one signature lies. */
+export interface SignaturePlace {
+  readonly url: string;
+  /** The same without secrets. */
+  readonly shown: string;
+}
+
+/** The URL of signature `position`, counted from 1. */
 export function signatureUrl(
   base: LookasideBase,
   reference: Reference,
   digest: Digest,
   position: number,
-): { readonly url: string; readonly shown: string } {
-  const path = `${base.path}/${manifestPart(reference, digest)}/signature-${position}`;
+): SignaturePlace {
+  return placeAt(base, `${base.path}/${manifestPart(reference, digest)}/signature-${position}`);
+}
+
+/** The folder below a `file` base that holds the signatures of one release: no repository stands in its path. */
+export function releaseSignatureFolder(base: LookasideBase, digest: Digest): string {
+  return `${base.folder ?? base.path}/${digestPart(digest)}`;
+}
+
+/** The URL of a release's signature `position`, counted from 1. Unlike a lookaside store's, a base that ends with a slash gets no second one. */
+export function releaseSignatureUrl(base: LookasideBase, digest: Digest, position: number): SignaturePlace {
+  return placeAt(base, `${base.path.replace(/\/$/, "")}/${digestPart(digest)}/signature-${position}`);
+}
+
+function placeAt(base: LookasideBase, path: string): SignaturePlace {
   return { url: `${base.origin}${path}${base.suffix}`, shown: redact(base.origin, path, base.suffix) };
 }
 
 /** A {@link Reference} path and a {@link Digest} hold nothing that could climb out of the folder: both come from parsers that refuse it. */
 function manifestPart(reference: Reference, digest: Digest): string {
-  return `${reference.path}@${digestAlgorithm(digest)}=${digestHex(digest)}`;
+  return `${reference.path}@${digestPart(digest)}`;
+}
+
+function digestPart(digest: Digest): string {
+  return `${digestAlgorithm(digest)}=${digestHex(digest)}`;
 }
 
 /** The scheme in lower case, empty when there is none, undefined for a colon with nothing before it. */

@@ -1,0 +1,116 @@
+/** A verified release, as JSON for auditors and as text for people. */
+import { formatPlatform } from "@signet/core";
+import type { ComponentCheck, ComponentOutcome, ReleaseImage, ReleaseSignaturesVerdict } from "@signet/openshift";
+import type { Painted, Terminal } from "../terminal/terminal.ts";
+
+/** What was found of one release. */
+export interface VerifiedRelease {
+  /** The image's canonical name, or a digest. */
+  readonly image: string;
+  readonly signatures: ReleaseSignaturesVerdict;
+  /** Undefined when the images were not looked at. */
+  readonly release?: ReleaseImage;
+  readonly components?: readonly ComponentCheck[];
+}
+
+const outcomes: readonly ComponentOutcome[] = ["equal", "different", "wrong-platform", "absent", "by-tag", "unknown"];
+
+export function reportRelease({ image, signatures, release, components }: VerifiedRelease): object {
+  return {
+    image,
+    digest: signatures.digest,
+    verdict: verdictOf(signatures, components),
+    signature: {
+      verdict: signatures.verdict,
+      keyrings: signatures.keyrings.map(({ name, signer, location }) => ({
+        name,
+        satisfied: signer !== undefined,
+        location: location ?? null,
+        signer: signer ?? null,
+      })),
+      stores: signatures.sources.map(({ label, reading, error }) => ({
+        store: label,
+        found: reading?.signatures.length ?? null,
+        attempts: reading?.attempts ?? [],
+        error: error === undefined ? null : { code: error.code, message: error.message },
+      })),
+      signatures: signatures.signatures.map(({ location, keyring, judgement }) => ({
+        location,
+        keyring,
+        ...judgement,
+      })),
+      reasons: signatures.verdict === "rejected" ? signatures.reasons : [],
+    },
+    release:
+      release === undefined
+        ? null
+        : {
+            name: release.release.name,
+            created: release.release.created,
+            platform: formatPlatform(release.platform),
+            instance: release.instanceDigest,
+            images: release.release.components.length,
+          },
+    components: components ?? null,
+    summary: components === undefined ? null : summarise(components),
+  };
+}
+
+function verdictOf(signatures: ReleaseSignaturesVerdict, components: readonly ComponentCheck[] = []): string {
+  if (signatures.verdict === "rejected") return "rejected";
+  const bad = components.filter(({ outcome }) => outcome !== "equal");
+  if (bad.some(({ outcome }) => outcome !== "unknown")) return "rejected";
+  return bad.length === 0 ? "accepted" : "undetermined";
+}
+
+function summarise(components: readonly ComponentCheck[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    outcomes.map((outcome) => [outcome, components.filter((check) => check.outcome === outcome).length]),
+  );
+}
+
+const colours: Readonly<Record<string, Painted["colour"]>> = {
+  accepted: "green",
+  rejected: "red",
+  undetermined: "yellow",
+};
+
+export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal): void {
+  const { image, signatures, release, components } = verified;
+  const verdict = verdictOf(signatures, components);
+  terminal.line({ colour: colours[verdict]!, text: verdict }, `  ${image}`);
+  if (!image.endsWith(signatures.digest)) terminal.line(`  digest     ${signatures.digest}`);
+  for (const { name, signer, location } of signatures.keyrings) {
+    if (signer === undefined) {
+      terminal.line(`  keyring    ${name}: no signature`);
+      continue;
+    }
+    const userId = signer.userIds[0] === undefined ? "" : ` (${signer.userIds[0]})`;
+    terminal.line(`  keyring    ${name}: signed by ${signer.fingerprint}${userId}`);
+    terminal.line(`             for ${signer.dockerReference}, ${signer.signedAt.slice(0, 10)}, ${location ?? ""}`);
+  }
+  for (const { label, reading, error } of signatures.sources) {
+    const failure = error === undefined ? "not waited for" : `could not be asked: ${error.message}`;
+    terminal.line(
+      `  store      ${label}: ${reading === undefined ? failure : `${reading.signatures.length} signatures`}`,
+    );
+  }
+  if (signatures.verdict === "rejected") {
+    for (const { message, hint } of signatures.reasons) {
+      terminal.line(`  reason     ${message}`);
+      if (hint !== undefined) terminal.line(`    hint: ${hint}`);
+    }
+  }
+  if (release !== undefined)
+    terminal.line(
+      `  release    ${release.release.name}, ${formatPlatform(release.platform)}, ${release.release.components.length} images`,
+    );
+  for (const check of components ?? []) {
+    if (check.outcome === "equal") continue;
+    terminal.line(`  ${check.outcome.padEnd(14)} ${check.name}  ${check.pullSpec}`);
+    terminal.line(`                 ${check.message}`);
+  }
+  if (components === undefined) return;
+  const counts = Object.entries(summarise(components)).filter(([outcome, count]) => count > 0 || outcome === "equal");
+  terminal.line(`  images     ${counts.map(([outcome, count]) => `${count} ${outcome}`).join(", ")}`);
+}

@@ -1,0 +1,152 @@
+/** What a release image says of itself: `release-manifests/image-references` and `release-metadata`. Nothing in it is trusted beyond the image's own digest. */
+import { type Digest, FormatError, type Reference, parseReference, referenceName } from "@signet/core";
+import { isRecord } from "../kubernetes/manifests.ts";
+
+/** Images of one release. Genuine ones have some two hundred. */
+const MAX_COMPONENTS = 5_000;
+
+/** One image that a release refers to. */
+export interface ReleaseComponent {
+  /** Its name in the release: `etcd`, `rhel-coreos`. */
+  readonly name: string;
+  /** As written. */
+  readonly pullSpec: string;
+  readonly reference: Reference;
+  /** Undefined for a reference by tag, which nothing vouches for. */
+  readonly digest: Digest | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A release as its image describes it. */
+export interface UntrustedRelease {
+  /** `metadata.name` of image-references. */
+  readonly name: string;
+  /** As written; empty when it is not given. */
+  readonly created: string;
+  /** In the order of the file. */
+  readonly components: readonly ReleaseComponent[];
+  /** Undefined when the image has no release-metadata. */
+  readonly metadata: UntrustedReleaseMetadata | undefined;
+  readonly warnings: readonly string[];
+}
+
+export interface UntrustedReleaseMetadata {
+  readonly version: string;
+  readonly previous: readonly string[];
+  readonly next: readonly string[];
+  /** `url`, `description` and whatever else; texts only. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads both files.
+ * @param metadata undefined when the image has none
+ * @throws FormatError `release-malformed` for what is not the JSON of a release, a component without a valid reference, a name that stands twice, a release without
+ *   components, and metadata of an unknown kind or another version
+ */
+export function parseReleasePayload(imageReferences: Uint8Array, metadata: Uint8Array | undefined): UntrustedRelease {
+  const stream = parseObject(imageReferences, "image-references");
+  if (stream["kind"] !== "ImageStream")
+    throw malformed("image-references", `kind ${JSON.stringify(stream["kind"])} is not ImageStream`);
+  const meta = isRecord(stream["metadata"]) ? stream["metadata"] : {};
+  const name = textOf(meta["name"]);
+  const spec = isRecord(stream["spec"]) ? stream["spec"] : {};
+  const tags = spec["tags"];
+  if (!Array.isArray(tags)) throw malformed("image-references", "spec.tags is not a list");
+  if (tags.length > MAX_COMPONENTS) throw malformed("image-references", `more than ${MAX_COMPONENTS} images`);
+  const warnings: string[] = [];
+  const byName = new Map<string, ReleaseComponent>();
+  for (const [index, tag] of tags.entries()) {
+    const component = readComponent(tag, `image-references, spec.tags[${index}]`);
+    if (component === undefined) continue;
+    if (byName.has(component.name))
+      throw malformed("image-references", `${JSON.stringify(component.name)} stands twice`);
+    if (component.digest === undefined)
+      warnings.push(`${component.name} is referred to by tag, ${component.pullSpec}: nothing vouches for it`);
+    byName.set(component.name, component);
+  }
+  if (byName.size === 0) throw malformed("image-references", "it refers to no image");
+  const read = metadata === undefined ? undefined : readMetadata(metadata);
+  if (read !== undefined && read.version !== name)
+    throw malformed("release-metadata", `version ${read.version} is not that of image-references, ${name}`);
+  return {
+    name,
+    created: textOf(meta["creationTimestamp"]),
+    components: [...byName.values()],
+    metadata: read,
+    warnings,
+  };
+}
+
+/** Undefined for a tag that does not name an image, which readers pass over. */
+function readComponent(tag: unknown, place: string): ReleaseComponent | undefined {
+  if (!isRecord(tag) || !isRecord(tag["from"])) throw malformed(place, "it has no from");
+  if (tag["from"]["kind"] !== "DockerImage") return undefined;
+  const name = textOf(tag["name"]);
+  if (name === "") throw malformed(place, "it has no name");
+  const pullSpec = textOf(tag["from"]["name"]);
+  let reference: Reference;
+  try {
+    reference = parseReference(pullSpec);
+  } catch (cause) {
+    throw malformed(place, `${JSON.stringify(pullSpec)} is no image reference`, cause);
+  }
+  const annotations = isRecord(tag["annotations"]) ? tag["annotations"] : {};
+  const texts = Object.entries(annotations).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  return { name, pullSpec, reference, digest: reference.digest, annotations: Object.fromEntries(texts) };
+}
+
+function readMetadata(bytes: Uint8Array): UntrustedReleaseMetadata {
+  const value = parseObject(bytes, "release-metadata");
+  if (value["kind"] !== "cincinnati-metadata-v0")
+    throw malformed("release-metadata", `unrecognized Cincinnati metadata kind ${JSON.stringify(value["kind"])}`);
+  const metadata = isRecord(value["metadata"]) ? value["metadata"] : {};
+  const texts = Object.entries(metadata).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  return {
+    version: textOf(value["version"]),
+    previous: textsOf(value["previous"]),
+    next: textsOf(value["next"]),
+    metadata: Object.fromEntries(texts),
+  };
+}
+
+/** `name 1.2.3` of `io.openshift.build.versions`, each once: what `oc adm release info` calls component versions. */
+export function componentVersions({ components }: UntrustedRelease): ReadonlyMap<string, string> {
+  const versions = new Map<string, string>();
+  for (const { annotations } of components) {
+    for (const part of (annotations["io.openshift.build.versions"] ?? "").split(",")) {
+      const [name, version] = part.split("=", 2);
+      if (name !== undefined && name !== "" && version !== undefined && !versions.has(name))
+        versions.set(name, version);
+    }
+  }
+  return versions;
+}
+
+/** The components' repositories, each once. */
+export function componentRepositories({ components }: UntrustedRelease): readonly string[] {
+  return [...new Set(components.map(({ reference }) => referenceName(reference)))];
+}
+
+function parseObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw malformed(what, "it is not JSON", cause);
+  }
+  if (!isRecord(value)) throw malformed(what, "it is not a JSON object");
+  return value;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
+}
+
+function malformed(place: string, problem: string, cause?: unknown): FormatError {
+  return new FormatError("release-malformed", `release image: ${place}: ${problem}`, { cause });
+}
