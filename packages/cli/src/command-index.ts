@@ -22,6 +22,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   "keys generate": () => import("./commands/keys-generate.ts"),
   "keys export": () => import("./commands/keys-export.ts"),
   "checksums verify": () => import("./commands/checksums-verify.ts"),
+  "release info": () => import("./commands/release-info.ts"),
   "release verify": () => import("./commands/release-verify.ts"),
   "release trust": () => import("./commands/release-trust.ts"),
   login: () => import("./commands/login.ts"),

@@ -16,8 +16,14 @@ export type { ComponentCheck, ComponentCheckOptions, ComponentOutcome } from "./
 export { parseReleaseDigest, tryParseReleaseDigest } from "./release/release-digest.ts";
 export { readReleaseImage } from "./release/release-image.ts";
 export type { ReleaseImage } from "./release/release-image.ts";
-export { componentRepositories, componentVersions, parseReleasePayload } from "./release/release-payload.ts";
-export type { ReleaseComponent, UntrustedRelease, UntrustedReleaseMetadata } from "./release/release-payload.ts";
+export { compareReleases, componentVersions, parseReleasePayload } from "./release/release-payload.ts";
+export type {
+  ComponentVersion,
+  ReleaseComponent,
+  ReleaseDifference,
+  UntrustedRelease,
+  UntrustedReleaseMetadata,
+} from "./release/release-payload.ts";
 export { judgeReleaseSignature } from "./release/release-signature.ts";
 export type { ReleaseSignatureOptions, ReleaseSignatureVerdict } from "./release/release-signature.ts";
 export { judgeReleaseSignatures } from "./release/release-verdict.ts";

@@ -1,5 +1,5 @@
 /** What a release image says of itself: `release-manifests/image-references` and `release-metadata`. Nothing in it is trusted beyond the image's own digest. */
-import { type Digest, FormatError, type Reference, parseReference, referenceName } from "@signet/core";
+import { type Digest, FormatError, type Reference, parseReference } from "@signet/core";
 import { isRecord } from "../kubernetes/manifests.ts";
 
 /** Images of one release. Genuine ones have some two hundred. */
@@ -28,6 +28,8 @@ export interface UntrustedRelease {
   /** Undefined when the image has no release-metadata. */
   readonly metadata: UntrustedReleaseMetadata | undefined;
   readonly warnings: readonly string[];
+  /** The two files as they stand in the image. */
+  readonly raw: { readonly imageReferences: Uint8Array; readonly metadata: Uint8Array | undefined };
 }
 
 export interface UntrustedReleaseMetadata {
@@ -75,6 +77,7 @@ export function parseReleasePayload(imageReferences: Uint8Array, metadata: Uint8
     components: [...byName.values()],
     metadata: read,
     warnings,
+    raw: { imageReferences, metadata },
   };
 }
 
@@ -110,22 +113,58 @@ function readMetadata(bytes: Uint8Array): UntrustedReleaseMetadata {
   };
 }
 
-/** `name 1.2.3` of `io.openshift.build.versions`, each once: what `oc adm release info` calls component versions. */
-export function componentVersions({ components }: UntrustedRelease): ReadonlyMap<string, string> {
-  const versions = new Map<string, string>();
-  for (const { annotations } of components) {
-    for (const part of (annotations["io.openshift.build.versions"] ?? "").split(",")) {
-      const [name, version] = part.split("=", 2);
-      if (name !== undefined && name !== "" && version !== undefined && !versions.has(name))
-        versions.set(name, version);
-    }
-  }
-  return versions;
+/** What a component says of a part of it: `kubernetes 1.27.6`, `machine-os 414.92.1 Red Hat Enterprise Linux CoreOS`. */
+export interface ComponentVersion {
+  readonly name: string;
+  readonly version: string;
+  /** Empty where none is given. */
+  readonly displayName: string;
 }
 
-/** The components' repositories, each once. */
-export function componentRepositories({ components }: UntrustedRelease): readonly string[] {
-  return [...new Set(components.map(({ reference }) => referenceName(reference)))];
+/** The versions that the components announce, each name once, sorted: what `oc adm release info` calls component versions. */
+export function componentVersions({ components }: UntrustedRelease): readonly ComponentVersion[] {
+  const versions = new Map<string, ComponentVersion>();
+  for (const { annotations } of components) {
+    const displayNames = pairsOf(annotations["io.openshift.build.version-display-names"]);
+    for (const [name, version] of pairsOf(annotations["io.openshift.build.versions"])) {
+      if (!versions.has(name)) versions.set(name, { name, version, displayName: displayNames.get(name) ?? "" });
+    }
+  }
+  return [...versions.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** `a=1,b=2`. */
+function pairsOf(text: string | undefined): ReadonlyMap<string, string> {
+  const pairs = (text ?? "").split(",").map((part): [string, string] => {
+    const at = part.indexOf("=");
+    return at < 1 ? ["", ""] : [part.slice(0, at).trim(), part.slice(at + 1).trim()];
+  });
+  return new Map(pairs.filter(([name, value]) => name !== "" && value !== ""));
+}
+
+/** How one release's images differ from another's. Names are sorted. */
+export interface ReleaseDifference {
+  readonly added: readonly ReleaseComponent[];
+  readonly removed: readonly ReleaseComponent[];
+  readonly changed: readonly { readonly before: ReleaseComponent; readonly after: ReleaseComponent }[];
+  readonly unchanged: number;
+}
+
+/** Compares by name, then by digest, or by the whole reference where one of the two has none. */
+export function compareReleases(before: UntrustedRelease, after: UntrustedRelease): ReleaseDifference {
+  const old = new Map(before.components.map((component) => [component.name, component]));
+  const byName = (a: ReleaseComponent, b: ReleaseComponent): number => (a.name < b.name ? -1 : 1);
+  const added: ReleaseComponent[] = [];
+  const changed: { before: ReleaseComponent; after: ReleaseComponent }[] = [];
+  for (const component of after.components.toSorted(byName)) {
+    const known = old.get(component.name);
+    if (known === undefined) added.push(component);
+    else if ((known.digest ?? known.pullSpec) !== (component.digest ?? component.pullSpec))
+      changed.push({ before: known, after: component });
+    old.delete(component.name);
+  }
+  const removed = [...old.values()].toSorted(byName);
+  return { added, removed, changed, unchanged: after.components.length - added.length - changed.length };
 }
 
 function parseObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
