@@ -153,6 +153,8 @@ export { dockerScopeAncestors } from "./policy/scope-ancestors.ts";
 export { findGoverningScope } from "./policy/scope-lookup.ts";
 export type { Governing } from "./policy/scope-lookup.ts";
 export { explainInvalidScope } from "./policy/scope-rules.ts";
+export { explainUnmatchableScope } from "./policy/scope-suggestion.ts";
+export type { UnmatchableScope } from "./policy/scope-suggestion.ts";
 
 // Verdicts on images and signatures
 export { requireAccepted } from "./verify/accepted.ts";
