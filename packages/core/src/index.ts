@@ -156,6 +156,23 @@ export { explainInvalidScope } from "./policy/scope-rules.ts";
 export { explainUnmatchableScope } from "./policy/scope-suggestion.ts";
 export type { UnmatchableScope } from "./policy/scope-suggestion.ts";
 
+export { lintPolicy } from "./policy/lint/lint-policy.ts";
+export type { LintFinding, LintOptions } from "./policy/lint/lint-policy.ts";
+export { lints } from "./policy/lint/lint-table.ts";
+export type { Lint, LintSeverity, PolicyEdit } from "./policy/lint/lint.ts";
+export type {
+  KeyFileFact,
+  LintFacts,
+  StoreFacts,
+  StoreSection,
+  StoreSurvey,
+  StoreUrl,
+} from "./policy/lint/lint-facts.ts";
+export type { JsonPath } from "./policy/lint/document-places.ts";
+export { policyScopes } from "./policy/lint/policy-scopes.ts";
+export { pathOfScope } from "./policy/lint/scope-order.ts";
+export { lookasideSectionsFor, readingUrlOf } from "./policy/lint/store-order.ts";
+
 // Verdicts on images and signatures
 export { requireAccepted } from "./verify/accepted.ts";
 export type { AcceptedVerdict } from "./verify/accepted.ts";

@@ -43,6 +43,8 @@ export type { GpgOptions } from "./signers/run-gpg.ts";
 // Configuration of trust, signature stores, verifying and signing images
 export { currentHost, fileTreeHost, systemPath } from "./config/host-environment.ts";
 export type { HostEnvironment } from "./config/host-environment.ts";
+export { gatherPolicyFacts } from "./config/policy-facts.ts";
+export type { PolicyFactsOptions } from "./config/policy-facts.ts";
 export { findPolicyFile, loadPolicy } from "./config/policy-file.ts";
 export type { LoadedPolicy, PolicyFileOptions } from "./config/policy-file.ts";
 export { loadRegistriesD } from "./config/registries-d.ts";

@@ -201,7 +201,7 @@ function editDistance(a: string, b: string): number {
 }
 
 /** Made for every member of a policy, so it costs little; `parsePolicy` escapes a path when it puts one into an error. */
-function childPath(path: string, key: string): string {
+export function childPath(path: string, key: string): string {
   if (!plainKey.test(key)) return `${path}["${key}"]`;
   return path === "" ? key : `${path}.${key}`;
 }
