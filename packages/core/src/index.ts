@@ -169,6 +169,8 @@ export type {
   StoreUrl,
 } from "./policy/lint/lint-facts.ts";
 export type { JsonPath } from "./policy/lint/document-places.ts";
+export { editPolicy } from "./policy/lint/policy-edit.ts";
+export type { EditedPolicy } from "./policy/lint/policy-edit.ts";
 export { policyScopes } from "./policy/lint/policy-scopes.ts";
 export { pathOfScope } from "./policy/lint/scope-order.ts";
 export { lookasideSectionsFor, readingUrlOf } from "./policy/lint/store-order.ts";

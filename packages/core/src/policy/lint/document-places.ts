@@ -51,16 +51,21 @@ export class DocumentPlaces {
     return node?.kind === "object" && this.#member(node, key) !== undefined;
   }
 
+  /** The octets of the name that leads to `path`, quotes included; undefined when there is none. */
+  keyOctets(path: JsonPath): { readonly start: number; readonly end: number } | undefined {
+    const last = path.at(-1);
+    const parent = this.node(path.slice(0, -1));
+    if (typeof last !== "string" || parent?.kind !== "object") return undefined;
+    const start = this.#member(parent, last)?.keyStart;
+    return start === undefined ? undefined : { start, end: this.#endOfString(start) };
+  }
+
   /**
    * The place of the value at `path`, or of the name that leads to it. Of a path that is not there, the nearest thing above it that is.
    */
   range(path: JsonPath, part: "key" | "value"): DocumentRange {
-    const parent = this.node(path.slice(0, -1));
-    const last = path.at(-1);
-    if (part === "key" && typeof last === "string" && parent?.kind === "object") {
-      const member = this.#member(parent, last);
-      if (member !== undefined) return this.#span(member.keyStart, this.#endOfString(member.keyStart));
-    }
+    const name = part === "key" ? this.keyOctets(path) : undefined;
+    if (name !== undefined) return this.#span(name.start, name.end);
     const node = this.node(path);
     if (node !== undefined) return this.#span(node.start, node.end);
     return path.length === 0 ? this.#span(0, 0) : this.range(path.slice(0, -1), part);

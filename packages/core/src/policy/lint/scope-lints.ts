@@ -153,7 +153,8 @@ export const scopeDuplicatesParent: Lint = {
   fix: "Remove the scope, unless it stands there to stay as it is when the other changes.",
   *check({ policy, scopes }) {
     for (const scope of scopes) {
-      if (scope.transport === undefined) continue;
+      // That a transport says what the default says is how distributions write it down, to stay when the default changes.
+      if (scope.transport === undefined || scope.scope === "") continue;
       const without = governingWithout(policy, scope);
       if (!saysTheSame(scope.requirements, without.requirements)) continue;
       yield {

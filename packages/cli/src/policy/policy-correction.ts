@@ -1,0 +1,63 @@
+/** `policy check --fix`: the safe corrections of a policy, shown or written. */
+import {
+  type LintFinding,
+  MAX_POLICY_BYTES,
+  type Policy,
+  StoreError,
+  editPolicy,
+  equalBytes,
+  parsePolicy,
+} from "@signet/core";
+import { readFileBounded, writeFileAtomic } from "@signet/images";
+import type { Terminal } from "../terminal/terminal.ts";
+import { unifiedDiff } from "./unified-diff.ts";
+
+/** A policy before and after its corrections. */
+export interface PolicyCorrection {
+  readonly before: Uint8Array;
+  /** Parsed from what is to be written. */
+  readonly policy: Policy;
+  readonly findings: readonly LintFinding[];
+}
+
+/**
+ * The corrections that the findings offer, in one new document; undefined when there is none. It has been parsed anew: what is written is a policy.
+ * @param source the file's name for messages
+ */
+export function correctPolicy(
+  policy: Policy,
+  findings: readonly LintFinding[],
+  source: string,
+): PolicyCorrection | undefined {
+  const before = policy.raw!;
+  const { bytes, applied } = editPolicy(
+    before,
+    findings.flatMap(({ edits }) => edits),
+  );
+  if (applied.length === 0) return undefined;
+  const corrected = findings.filter(({ edits }) => edits.some((edit) => applied.includes(edit)));
+  return { before, policy: parsePolicy(bytes, source), findings: corrected };
+}
+
+/** The corrections as a unified diff on standard output. */
+export function showCorrection({ before, policy }: PolicyCorrection, file: string, terminal: Terminal): void {
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  const lines = unifiedDiff(text(before), text(policy.raw!), file, file);
+  terminal.bytes(new TextEncoder().encode(`${lines.join("\n")}\n`));
+}
+
+/**
+ * Writes the corrected policy in one step; the one before stays as `FILE.bak`.
+ * @throws StoreError `store-busy` when somebody else has changed the file since it was read, `file-unwritable`, `disk-full`
+ */
+export async function writeCorrection({ before, policy }: PolicyCorrection, file: string): Promise<void> {
+  if (!equalBytes(await readFileBounded(file, MAX_POLICY_BYTES, "policy"), before)) {
+    throw new StoreError("store-busy", `${file} was changed while it was checked; nothing was written`, {
+      side: "local",
+      hint: "run the command again",
+    });
+  }
+  const backup = `${file}.bak`;
+  await writeFileAtomic(backup, before);
+  await writeFileAtomic(file, policy.raw!);
+}
