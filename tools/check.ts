@@ -6,6 +6,7 @@ import { checkErrorsDocument } from "./errors-doc.ts";
 import { hasPassed } from "./gate.ts";
 import type { Gate, GateReport } from "./gate.ts";
 import { checkImportLaw } from "./import-law.ts";
+import { checkLintsDocument } from "./lints-doc.ts";
 import { checkLockFile } from "./lock-file.ts";
 import { checkBrowserBundle, checkCommandLine, checkPackages } from "./package-gates.ts";
 import { checkFormat, checkLint, checkPureTypes, checkTypes, checkUnused } from "./source-gates.ts";
@@ -19,6 +20,7 @@ const gates: readonly Gate[] = [
   { name: "unused", run: checkUnused },
   { name: "lock-file", run: checkLockFile },
   { name: "error-codes", run: checkErrorsDocument },
+  { name: "policy-lints", run: checkLintsDocument },
   { name: "links", run: checkDocumentLinks },
   { name: "browser-bundle", run: checkBrowserBundle },
   { name: "packages", run: checkPackages },

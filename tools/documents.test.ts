@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { errorTable } from "@signet/core";
+import { errorTable, lints } from "@signet/core";
 import type { ErrorRow } from "@signet/core";
 import { makeTempDir } from "@signet/testkit";
 import { checkDocumentLinks } from "./document-links.ts";
 import { checkErrorsDocument, checkErrorsPage, writeErrorsPage } from "./errors-doc.ts";
 import { hasPassed } from "./gate.ts";
+import { checkLintsDocument, checkLintsPage, writeLintsPage } from "./lints-doc.ts";
+import type { LintExamples, LintRow } from "./lints-doc.ts";
 
 const root = join(import.meta.dirname, "..");
 const table: Readonly<Record<string, ErrorRow>> = {
@@ -39,6 +41,36 @@ test("a code missing from the page, a stale row, a changed text and a wrong orde
     "docs/errors.md: a-broken reads differently",
   ]);
   assert.match(checkErrorsPage(page, { "b-lost": second, "a-broken": first }).problems[0]!, /not sorted/);
+});
+
+const lintRows: readonly LintRow[] = [
+  { name: "a-bent", severity: "error", reason: "A is bent.", fix: "Mend it." },
+  { name: "b-lost", severity: "info", reason: "B is lost.", fix: "Find it.", isFixable: true },
+];
+const examples: LintExamples = {
+  fires: { policy: "{}", registriesD: "docker:" },
+  quiet: { policy: "[]", registriesD: undefined },
+};
+
+test("docs/lints.md says what the table of lints and its vectors say, no more and no less", () => {
+  assert.deepEqual(checkLintsDocument(root).problems, []);
+  assert.equal(checkLintsDocument(root).count, lints.length);
+});
+
+test("a lint missing from its page, a stale one, and a changed reason, severity or example are found", () => {
+  const page = writeLintsPage(lintRows, () => examples);
+  const problemsOf = (text: string, rows = lintRows): readonly string[] => {
+    return checkLintsPage(text, rows, () => examples).problems;
+  };
+  assert.deepEqual(problemsOf(page), []);
+  assert.deepEqual(problemsOf(page.slice(0, page.indexOf("## b-lost"))), ["docs/lints.md: b-lost is missing"]);
+  assert.deepEqual(problemsOf(page, lintRows.slice(0, 1)), [
+    "docs/lints.md: the head reads differently",
+    "docs/lints.md: b-lost is no lint",
+  ]);
+  assert.deepEqual(problemsOf(page.replace("A is bent.", "A is round.")), ["docs/lints.md: a-bent reads differently"]);
+  assert.deepEqual(problemsOf(page.replace("**info**", "**error**")), ["docs/lints.md: b-lost reads differently"]);
+  assert.deepEqual(problemsOf(page.replace("docker:", "dock:")), ["docs/lints.md: a-bent reads differently"]);
 });
 
 test("links to files and headings that exist pass; broken ones are named; code and other hosts are left alone", () => {

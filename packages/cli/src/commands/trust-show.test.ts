@@ -7,7 +7,6 @@ import { makeContainersHome, makeTempDir, requireTool } from "@signet/testkit";
 import { runSignet } from "../signet-process.ts";
 
 const vectors = join(import.meta.dirname, "../../../../vectors");
-const documents = join(vectors, "policy/documents");
 const keys = join(vectors, "redhat/keys");
 
 const folder = makeTempDir();
@@ -46,7 +45,9 @@ describe("trust show", () => {
     symlinkSync(gpg, join(bin, "gpg2"));
     const registries = join(vectors, "registries-d/podman");
     const policies = new Map(oraclePolicies());
-    for (const file of readdirSync(documents)) policies.set(file, readFileSync(join(documents, file), "utf8"));
+    for (const folderOf of ["documents", "refused"])
+      for (const file of readdirSync(join(vectors, "policy", folderOf)))
+        policies.set(file, readFileSync(join(vectors, "policy", folderOf, file), "utf8"));
     let rows = 0;
     const refused: string[] = [];
     const differences: unknown[] = [];

@@ -8,13 +8,12 @@ import {
   lintPolicy,
   parsePolicy,
 } from "@signet/core";
-import { type HostEnvironment, currentHost, findPolicyFile, gatherPolicyFacts, loadRegistriesD } from "@signet/images";
+import type { HostEnvironment } from "@signet/images";
 import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
 import type { Runtime } from "../runtime.ts";
 import { readInput } from "../terminal/input.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { describeSummary, printCorrected, printFinding, reportFinding, summarize } from "./lint-report.ts";
-import { correctPolicy, showCorrection, writeCorrection } from "./policy-correction.ts";
 import { writeSarif, writeSarifFailure } from "./sarif.ts";
 
 export interface PolicyCheckOptions {
@@ -35,8 +34,7 @@ export interface PolicyCheckOptions {
  */
 export async function checkPolicy(options: PolicyCheckOptions, { terminal, now }: Runtime): Promise<ExitCode> {
   const { format, mode, root, registriesD: directory, surveysStores } = options;
-  const host = hostOf(root);
-  const file = await findPolicyFile({ host, ...(options.file === undefined ? {} : { path: options.file }) });
+  const file = options.file ?? (await findGoverningFile(root));
   const shown = file === "-" ? "standard input" : file;
   let policy: Policy;
   try {
@@ -45,6 +43,9 @@ export async function checkPolicy(options: PolicyCheckOptions, { terminal, now }
     if (error instanceof SignetError) reportFailure(error, shown, format, terminal);
     throw error;
   }
+  // Loaded for a policy that parses only: most of what a pipeline asks is whether it does.
+  const { gatherPolicyFacts, loadRegistriesD } = await import("@signet/images");
+  const host = await hostOf(root);
   const registriesD = await loadRegistriesD({ host, ...(directory === undefined ? {} : { directory }) });
   for (const warning of registriesD.warnings) terminal.warn(warning);
   const gathering = { now: now(), registriesD, surveysStores, ...(root === undefined ? {} : { root }) };
@@ -52,9 +53,15 @@ export async function checkPolicy(options: PolicyCheckOptions, { terminal, now }
     return lintPolicy(linted, await gatherPolicyFacts(linted, gathering), options);
   };
   const found = await lint(policy);
-  const correction = mode === "check" ? undefined : correctPolicy(policy, found, shown);
+  if (mode === "check") {
+    report(found, shown, format, terminal, undefined);
+    return exitCodeOf(found);
+  }
+  const { correctPolicy, showCorrection, writeCorrection } = await import("./policy-correction.ts");
+  const correction = correctPolicy(policy, found, shown);
   if (correction === undefined) {
-    report(found, shown, format, terminal, mode === "check" ? undefined : []);
+    if (mode === "show-fixes") terminal.note(`${shown}: nothing to correct`);
+    else report(found, shown, format, terminal, []);
     return exitCodeOf(found);
   }
   const remaining = await lint(correction.policy);
@@ -70,9 +77,16 @@ function exitCodeOf(findings: readonly LintFinding[]): ExitCode {
   return summarize(findings).errors > 0 ? exitCodes.rejected : exitCodes.done;
 }
 
+async function findGoverningFile(root: string | undefined): Promise<string> {
+  const { findPolicyFile } = await import("@signet/images");
+  return findPolicyFile({ host: await hostOf(root) });
+}
+
 /** Below a root folder the user and the environment of this process have no say. (An empty XDG_CONFIG_HOME names no folder.) */
-function hostOf(root: string | undefined): HostEnvironment {
-  return root === undefined ? currentHost() : { env: { XDG_CONFIG_HOME: "" }, uid: 0, home: "/root", root };
+async function hostOf(root: string | undefined): Promise<HostEnvironment> {
+  if (root !== undefined) return { env: { XDG_CONFIG_HOME: "" }, uid: 0, home: "/root", root };
+  const { currentHost } = await import("@signet/images");
+  return currentHost();
 }
 
 /** @param corrected undefined unless corrections were asked for */

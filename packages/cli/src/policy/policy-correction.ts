@@ -1,5 +1,6 @@
 /** `policy check --fix`: the safe corrections of a policy, shown or written. */
 import {
+  InternalError,
   type LintFinding,
   MAX_POLICY_BYTES,
   type Policy,
@@ -36,7 +37,15 @@ export function correctPolicy(
   );
   if (applied.length === 0) return undefined;
   const corrected = findings.filter(({ edits }) => edits.some((edit) => applied.includes(edit)));
-  return { before, policy: parsePolicy(bytes, source), findings: corrected };
+  return { before, policy: parseCorrected(bytes, source), findings: corrected };
+}
+
+function parseCorrected(bytes: Uint8Array, source: string): Policy {
+  try {
+    return parsePolicy(bytes, source);
+  } catch (cause) {
+    throw new InternalError(`the corrections of ${source} do not leave a policy; nothing was written`, { cause });
+  }
 }
 
 /** The corrections as a unified diff on standard output. */

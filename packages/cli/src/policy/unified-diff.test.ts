@@ -54,7 +54,9 @@ test("patch makes the second of 60 random pairs of texts out of the first", (t) 
       continue;
     }
     writeFileSync(dir.join("file"), before);
-    const run: SpawnSyncReturns<Buffer> = spawnSync(patch, ["--quiet", "--force", dir.join("file")], { input: `${diff.join("\n")}\n` });
+    const run: SpawnSyncReturns<Buffer> = spawnSync(patch, ["--quiet", "--force", dir.join("file")], {
+      input: `${diff.join("\n")}\n`,
+    });
     assert.equal(run.status, 0, `${run.stdout}${run.stderr}\n${diff.join("\n")}`);
     assert.equal(after === "" ? "" : readFileSync(dir.join("file"), "utf8"), after);
   }

@@ -55,7 +55,13 @@ export function lintPolicy(policy: Policy, facts: LintFacts, options: LintOption
   const source = fileOf(policy);
   const isElsewhere = (finding: LintFinding): number => Number(finding.file !== source);
   return findings.toSorted((a, b) => {
-    return isElsewhere(a) - isElsewhere(b) || compare(a.file, b.file) || a.line - b.line || a.column - b.column;
+    return (
+      isElsewhere(a) - isElsewhere(b) ||
+      compare(a.file, b.file) ||
+      a.line - b.line ||
+      a.column - b.column ||
+      ranks[a.severity] - ranks[b.severity]
+    );
   });
 }
 
@@ -79,6 +85,8 @@ function makeFinding(lint: Lint, found: Found, chosen: LintSeverity | undefined,
 function fileOf({ source }: Policy): string {
   return source ?? "policy.json";
 }
+
+const ranks: Readonly<Record<LintSeverity, number>> = { error: 0, warning: 1, info: 2 };
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;

@@ -61,9 +61,10 @@ function keptRemovals(edits: readonly PolicyEdit[], places: DocumentPlaces): Rea
   return byList;
 }
 
-/** True when something above `edit` goes away. */
-function isInside({ path }: PolicyEdit, removed: ReadonlyMap<string, ReadonlySet<number>>): boolean {
-  return path.slice(0, -1).some((step, index) => {
+/** True when something above `edit` goes away, or what it would replace. */
+function isInside({ kind, path }: PolicyEdit, removed: ReadonlyMap<string, ReadonlySet<number>>): boolean {
+  const steps = kind === "remove" ? path.slice(0, -1) : path;
+  return steps.some((step, index) => {
     return typeof step === "number" && removed.get(JSON.stringify(path.slice(0, index)))?.has(step) === true;
   });
 }

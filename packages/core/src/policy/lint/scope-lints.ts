@@ -3,7 +3,7 @@ import { keyHint, quote } from "../policy-members.ts";
 import type { Requirements } from "../policy.ts";
 import { explainUnmatchableScope } from "../scope-suggestion.ts";
 import type { Lint } from "./lint.ts";
-import { governingWithout } from "./lint-context.ts";
+import { governingWithout, type LintedScope } from "./lint-context.ts";
 import { hostOf } from "./scope-order.ts";
 
 /** Every transport that a tool of the field has, or had. */
@@ -131,7 +131,7 @@ export const scopePermissive: Lint = {
   fix: "Remove the scope, or require signatures in it as well.",
   *check({ policy, scopes }) {
     for (const scope of scopes) {
-      if (scope.transport === undefined || !isOpen(scope.requirements)) continue;
+      if (scope.transport === undefined || !isOpen(scope.requirements) || isDead(scope)) continue;
       const without = governingWithout(policy, scope);
       // A default that asks for signatures is a sentence about registries; local transports are opened below it on purpose.
       if (without.label === "default" && scope.scope === "") continue;
@@ -154,7 +154,7 @@ export const scopeDuplicatesParent: Lint = {
   *check({ policy, scopes }) {
     for (const scope of scopes) {
       // That a transport says what the default says is how distributions write it down, to stay when the default changes.
-      if (scope.transport === undefined || scope.scope === "") continue;
+      if (scope.transport === undefined || scope.scope === "" || isDead(scope)) continue;
       const without = governingWithout(policy, scope);
       if (!saysTheSame(scope.requirements, without.requirements)) continue;
       yield {
@@ -182,6 +182,11 @@ export const localStorageBlocked: Lint = {
     };
   },
 };
+
+/** True for a scope that governs no image: of it nothing else needs to be said. */
+function isDead({ transport, scope }: LintedScope): boolean {
+  return transport !== undefined && scope !== undefined && explainUnmatchableScope(transport, scope) !== undefined;
+}
 
 /** True when nothing but `insecureAcceptAnything` is asked for. */
 export function isOpen(requirements: Requirements): boolean {
