@@ -57,7 +57,7 @@ test("patch makes the second of 60 random pairs of texts out of the first", (t) 
     const run: SpawnSyncReturns<Buffer> = spawnSync(patch, ["--quiet", "--force", dir.join("file")], {
       input: `${diff.join("\n")}\n`,
     });
-    assert.equal(run.status, 0, `${run.stdout}${run.stderr}\n${diff.join("\n")}`);
+    assert.equal(run.status, 0, `${String(run.stdout)}${String(run.stderr)}\n${diff.join("\n")}`);
     assert.equal(after === "" ? "" : readFileSync(dir.join("file"), "utf8"), after);
   }
 });

@@ -170,7 +170,7 @@ export const localStorageBlocked: Lint = {
   name: "local-storage-blocked",
   severity: "warning",
   reason:
-    "podman push, build and save read images from local storage under the same policy; no signature is kept for an image that was built there.",
+    "podman push and save, and skopeo copy, read images from local storage under the same policy; an image that was built there has no signature.",
   fix: 'Add "containers-storage": {"": [{"type":"insecureAcceptAnything"}]} to the transports, and the same for "docker-daemon" where it is used.',
   *check({ policy }) {
     const storage = policy.transports.get("containers-storage");
@@ -178,7 +178,7 @@ export const localStorageBlocked: Lint = {
     yield {
       place: { path: ["default"], part: "key" },
       scope: "default",
-      what: "the default does not accept everything and no scope of containers-storage does: images in local storage cannot be pushed, built upon or saved",
+      what: "the default does not accept everything and no scope of containers-storage does: images in local storage cannot be pushed, saved or copied",
     };
   },
 };
