@@ -5,6 +5,7 @@ import { MAX_POLICY_BYTES, type Policy, StoreError, parsePolicy } from "@signet/
 import { readFileBounded } from "./bounded-file.ts";
 import { errnoOf, fileError } from "./file-error.ts";
 import { type HostEnvironment, systemPath, userConfigFolder } from "./host-environment.ts";
+import { resolveSystemPath } from "./rooted-path.ts";
 
 export interface PolicyFileOptions {
   readonly host: HostEnvironment;
@@ -29,7 +30,10 @@ export async function findPolicyFile(options: PolicyFileOptions): Promise<string
   const fromEnvironment = host.env["CONTAINERS_POLICY_JSON"];
   if (fromEnvironment !== undefined && fromEnvironment !== "") return fromEnvironment;
   const searched = implicitPaths(host);
-  for (const candidate of searched) if (await exists(candidate)) return candidate;
+  for (const candidate of searched) {
+    const place = await resolveSystemPath(host, candidate);
+    if (await exists(place)) return place;
+  }
   throw new StoreError("policy-missing", `no policy.json file found; searched: ${searched.join(", ")}`, {
     side: "local",
     hint: "name one with --policy FILE; without a policy nothing is accepted",

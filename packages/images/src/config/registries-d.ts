@@ -6,6 +6,7 @@ import { PolicyError } from "@signet/core";
 import { readFileBounded } from "./bounded-file.ts";
 import { errnoOf, fileError } from "./file-error.ts";
 import { type HostEnvironment, systemPath, userConfigFolder } from "./host-environment.ts";
+import { resolveSystemPath } from "./rooted-path.ts";
 import type { RegistriesDFile, RegistriesDSection } from "./registries-d-file.ts";
 
 /** Files read from all directories together. Distributions ship a handful; a folder with more is not a registries.d folder. */
@@ -46,7 +47,7 @@ export async function loadRegistriesD(options: RegistriesDOptions): Promise<Regi
   const { host, directory } = options;
   const folders = directory === undefined ? implicitFolders(host) : [directory];
   const warnings: string[] = [];
-  const paths = await listFiles(folders);
+  const paths = await listFiles(folders, directory === undefined ? host : undefined);
   if (directory !== undefined && paths === undefined)
     warnings.push(`${directory}: no such directory; nothing is configured`);
 
@@ -96,11 +97,18 @@ function implicitFolders(host: HostEnvironment): string[] {
   return folders;
 }
 
-/** `*.yaml` of all folders, one path a file name, in byte order of the names; undefined when none of the folders exists. */
-async function listFiles(folders: readonly string[]): Promise<string[] | undefined> {
+/**
+ * `*.yaml` of all folders, one path a file name, in byte order of the names; undefined when none of the folders exists.
+ * @param host whose root folder no link leads out of; undefined for a folder that was named, which is taken literally
+ */
+async function listFiles(folders: readonly string[], host: HostEnvironment | undefined): Promise<string[] | undefined> {
+  const resolvePath = (path: string): string | Promise<string> => {
+    return host === undefined ? path : resolveSystemPath(host, path);
+  };
   const byName = new Map<string, string>();
   let exists = false;
-  for (const folder of folders) {
+  for (const named of folders) {
+    const folder = await resolvePath(named);
     let names: string[];
     try {
       names = await readdir(folder);
@@ -111,7 +119,7 @@ async function listFiles(folders: readonly string[]): Promise<string[] | undefin
     exists = true;
     for (const name of names) {
       if (!name.endsWith(".yaml") || byName.has(name)) continue;
-      const path = join(folder, name);
+      const path = await resolvePath(join(folder, name));
       if ((await statFile(path)).isDirectory()) continue;
       byName.set(name, path);
       if (byName.size > MAX_FILES) throw problem(folder, `more than ${MAX_FILES} files`);

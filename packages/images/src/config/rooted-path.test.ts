@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { test } from "node:test";
 import { StoreError } from "@signet/core";
 import { makeTempDir } from "@signet/testkit";
+import { findPolicyFile } from "./policy-file.ts";
+import { loadRegistriesD } from "./registries-d.ts";
 import { resolveInRoot } from "./rooted-path.ts";
 
 test("links inside a tree are followed as its own system would, and nothing leads out of it", async () => {
@@ -26,6 +29,25 @@ test("links inside a tree are followed as its own system would, and nothing lead
     found("/etc/loop/key"),
     (error) => error instanceof StoreError && /too many levels/.test(error.message),
   );
+});
+
+test("policy and registries.d of a tree are found where its own links lead, never outside", async () => {
+  using dir = makeTempDir();
+  const put = (path: string, text: string): void => {
+    mkdirSync(dirname(dir.join(path)), { recursive: true });
+    writeFileSync(dir.join(path), text);
+  };
+  // What the links would lead to on this machine, and what they lead to in the tree.
+  put("outside/policy.json", "x");
+  put("outside/registries.d/a.yaml", "docker: { outside.example.com: {} }");
+  put(`root${dir.path}/outside/policy.json`, "y");
+  put(`root${dir.path}/outside/registries.d/a.yaml`, "docker: { inside.example.com: {} }");
+  mkdirSync(dir.join("root/etc/containers"), { recursive: true });
+  symlinkSync(dir.join("outside/policy.json"), dir.join("root/etc/containers/policy.json"));
+  symlinkSync(dir.join("outside/registries.d"), dir.join("root/etc/containers/registries.d"));
+  const host = { env: { XDG_CONFIG_HOME: "" }, uid: 0, home: "/root", root: dir.join("root") };
+  assert.equal(await findPolicyFile({ host }), dir.join(`root${dir.path}/outside/policy.json`));
+  assert.deepEqual([...(await loadRegistriesD({ host })).sections.keys()], ["inside.example.com"]);
 });
 
 test("without a root a path stays as it is", async () => {

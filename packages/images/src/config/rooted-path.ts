@@ -1,8 +1,9 @@
 /** Paths inside a tree that is somebody else's root folder: an image, or a node's files. */
 import { readlink } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join, relative } from "node:path";
 import { StoreError } from "@signet/core";
 import { errnoOf, fileError } from "./file-error.ts";
+import type { HostEnvironment } from "./host-environment.ts";
 
 /** Symbolic links followed in one path; what Linux allows. */
 const MAX_LINKS = 40;
@@ -40,7 +41,18 @@ export async function resolveInRoot(root: string | undefined, path: string): Pro
     if (target.startsWith("/")) inside = [];
     pending.push(...target.split("/").toReversed());
   }
-  return join(resolve(root), ...inside);
+  return join(root, ...inside);
+}
+
+/**
+ * Where a configuration file that `systemPath` put below the host's root folder really lies in it: a link in somebody else's tree must never lead to a file of this
+ * machine, least of all when it is written. Paths elsewhere, such as those of the user, stay as they are.
+ * @throws as {@link resolveInRoot}
+ */
+export async function resolveSystemPath(host: HostEnvironment, path: string): Promise<string> {
+  if (host.root === undefined) return path;
+  const inside = relative(host.root, path);
+  return inside === ".." || inside.startsWith("../") ? path : resolveInRoot(host.root, inside);
 }
 
 async function readLinkTarget(path: string): Promise<string | undefined> {
