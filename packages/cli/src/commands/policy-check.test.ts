@@ -412,6 +412,22 @@ describe("--fix", () => {
     assert.equal(readFileSync(dir.join("p.json"), "utf8"), correctedOf(dir));
   });
 
+  test("in somebody else's tree it writes to that tree alone, whatever links lie there", async () => {
+    using dir = makeTempDir();
+    mkdirSync(dir.join("image/etc/containers"), { recursive: true });
+    mkdirSync(dir.join(`image${dir.path}`), { recursive: true });
+    const before = '{"default":[{"type":"reject"},{"type":"insecureAcceptAnything"}]}';
+    for (const name of ["mine.json", "mine.bak"]) writeFileSync(dir.join(name), before);
+    writeFileSync(dir.join(`image${dir.path}/mine.json`), before);
+    symlinkSync(dir.join("mine.json"), dir.join("image/etc/containers/policy.json"));
+    symlinkSync(dir.join("mine.bak"), dir.join(`image${dir.path}/mine.json.bak`));
+    const run = await check(dir, ["--root", "image", "--fix"]);
+    assert.equal(run.status, 0, run.stderr);
+    for (const name of ["mine.json", "mine.bak"]) assert.equal(readFileSync(dir.join(name), "utf8"), before, name);
+    assert.equal(readFileSync(dir.join(`image${dir.path}/mine.json`), "utf8"), '{"default":[{"type":"reject"}]}');
+    assert.equal(readFileSync(dir.join(`image${dir.path}/mine.json.bak`), "utf8"), before);
+  });
+
   test("in JSON, what was corrected stands beside what remains", async () => {
     using dir = prepare();
     const { stdout } = await check(dir, ["--fix", "-o", "json", "p.json"]);

@@ -1,4 +1,5 @@
 /** `policy check --fix`: the safe corrections of a policy, shown or written. */
+import { lstat, rm } from "node:fs/promises";
 import {
   InternalError,
   type LintFinding,
@@ -9,7 +10,7 @@ import {
   equalBytes,
   parsePolicy,
 } from "@signet/core";
-import { readFileBounded, writeFileAtomic } from "@signet/images";
+import { fileError, readFileBounded, writeFileAtomic } from "@signet/images";
 import type { Terminal } from "../terminal/terminal.ts";
 import { unifiedDiff } from "./unified-diff.ts";
 
@@ -67,6 +68,16 @@ export async function writeCorrection({ before, policy }: PolicyCorrection, file
     });
   }
   const backup = `${file}.bak`;
+  await removeLink(backup);
   await writeFileAtomic(backup, before);
   await writeFileAtomic(file, policy.raw!);
+}
+
+/** A link under the backup's name would be followed: in the tree of an image, to any file of this machine. */
+async function removeLink(path: string): Promise<void> {
+  try {
+    if ((await lstat(path)).isSymbolicLink()) await rm(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw fileError(error, path, "write");
+  }
 }
