@@ -91,7 +91,9 @@ export function checkLintsPage(
 /** By heading; what stands before the first one by the page's title. */
 function sectionsOf(text: string): ReadonlyMap<string, string> {
   const sections = text.split(/^## /m);
-  return new Map(sections.map((section, index) => [index === 0 ? "the head" : section.split("\n")[0]!, section]));
+  return new Map(
+    sections.map((section, index) => [index === 0 ? "the head" : section.split("\n")[0]!, section.trimEnd()]),
+  );
 }
 
 export function checkLintsDocument(root: string): GateReport {
