@@ -150,6 +150,8 @@ export type {
 } from "./policy/policy.ts";
 export { parsePolicy } from "./policy/policy-document.ts";
 export { dockerScopeAncestors } from "./policy/scope-ancestors.ts";
+export { listScopeCandidates } from "./policy/scope-candidates.ts";
+export type { ScopeCandidate, ScopeKind } from "./policy/scope-candidates.ts";
 export { findGoverningScope } from "./policy/scope-lookup.ts";
 export type { Governing } from "./policy/scope-lookup.ts";
 export { explainInvalidScope } from "./policy/scope-rules.ts";
@@ -178,8 +180,13 @@ export { lookasideSectionsFor, readingUrlOf } from "./policy/lint/store-order.ts
 // Verdicts on images and signatures
 export { requireAccepted } from "./verify/accepted.ts";
 export type { AcceptedVerdict } from "./verify/accepted.ts";
-export { judgeImage } from "./verify/image-verdict.ts";
-export type { ImageToJudge, JudgeDeps } from "./verify/image-verdict.ts";
+export { examineImage, judgeImage } from "./verify/image-verdict.ts";
+export type { Examination, ImageToJudge, JudgeDeps, UndeterminedReason } from "./verify/image-verdict.ts";
+export { closestSignature, firstFailedCheck } from "./verify/closest-signature.ts";
+export { fixFor } from "./verify/fixes/fix-table.ts";
+export type { Fix, FixSituation, StoreSituation } from "./verify/fixes/fix.ts";
+export { summarizeIdentity, summarizeRequirement, summarizeRequirements } from "./verify/requirement-summary.ts";
+export { readUntrustedClaims } from "./verify/untrusted-claims.ts";
 export { judgeSignedBy } from "./verify/signed-by.ts";
 export type { SignatureDeps, SignatureToJudge, SignedImage } from "./verify/signed-by.ts";
 export { verifyStandalone } from "./verify/standalone.ts";

@@ -71,6 +71,22 @@ export type { ImageVerdict, ManifestOutcome, ManifestRole, VerifyOptions } from 
 export { verifyImages } from "./verify/verify-images.ts";
 export type { ImageRow, VerifyManyOptions } from "./verify/verify-images.ts";
 
+// Why an image is accepted or not
+export { pathInTree, placeInTree } from "./config/file-tree.ts";
+export { explainImage } from "./explain/explain-image.ts";
+export type { ExplainOptions } from "./explain/explain-image.ts";
+export type {
+  DemandExplanation,
+  ExplainedVerdict,
+  ImageExplanation,
+  KeyExplanation,
+  LookupExplanation,
+  ManifestExplanation,
+  ScopeExplanation,
+  StoreExplanation,
+} from "./explain/explanation.ts";
+export type { OfflineImage } from "./transports/offline-source.ts";
+
 // Registries and credentials
 export { checkCredentialKey, findCredentials } from "./config/auth-file.ts";
 export type { CredentialSearch, FoundCredentials } from "./config/auth-file.ts";

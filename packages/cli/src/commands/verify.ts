@@ -16,6 +16,7 @@ import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts
 import { usage } from "../command-line/parse.ts";
 import { parseReferenceArgument } from "../command-line/reference-argument.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
+import { manifestOption, readOfflineOptions, signaturesOption } from "../images/offline-options.ts";
 import type { Runtime } from "../runtime.ts";
 import { exitStatusOf } from "../terminal/failure.ts";
 import { reportResults } from "../verdicts/verdict-report.ts";
@@ -71,6 +72,8 @@ export const command: Command = {
     identityOption,
     policyOption,
     fromOption,
+    manifestOption,
+    signaturesOption,
     allOption,
     outputFormatOption,
     jobsOption,
@@ -87,6 +90,10 @@ export const command: Command = {
     {
       line: "signet verify --key release.asc --identity registry.example.com/app dir:app",
       purpose: "By a key, with no policy file",
+    },
+    {
+      line: "signet verify --manifest app.json --signatures sigs registry.example.com/app:1",
+      purpose: "Offline: a manifest and signatures that were fetched before",
     },
     {
       line: "oc get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' | signet verify --policy new.json --from -",
@@ -141,7 +148,11 @@ async function verify(
   const { readPlatform } = await import("../images/platform-options.ts");
   const jobs = invocation.get(jobsOption);
   const isText = invocation.get(outputFormatOption) !== "json";
-  await using access = await openImageAccess(invocation, registryOptions, runtime);
+  const offline = readOfflineOptions(invocation, name);
+  if (offline !== undefined && names.length > 1)
+    throw usage("--manifest stands for one image, and several are named", name);
+  await using access =
+    offline === undefined ? await openImageAccess(invocation, registryOptions, runtime) : undefined;
   const done: ImageRow[] = [];
   let printed = 0;
   let count = 0;
@@ -151,7 +162,7 @@ async function verify(
     switches: readSwitches(invocation),
     platform: readPlatform(invocation),
     all: invocation.get(allOption),
-    open: access.open,
+    open: access?.open ?? (offline === undefined ? {} : { offline }),
     ...(jobs === undefined ? {} : { jobs }),
     onRow: (row, index) => {
       done[index] = row;

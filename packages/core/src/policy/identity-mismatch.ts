@@ -47,17 +47,24 @@ function hintForRepository(identity: SignedIdentity, wanted: Reference, found: R
   if (identity.type === "remapIdentity") {
     return `check the policy's prefix ${quote(identity.prefix)} and signedPrefix ${quote(identity.signedPrefix)}`;
   }
-  const prefixes = differingPrefixes(referenceName(wanted).split("/"), referenceName(found).split("/"));
+  const prefixes = mirrorPrefixes(wanted, found);
   if (prefixes === undefined) return undefined;
   const { prefix, signedPrefix } = prefixes;
   return `if this is a mirror, use remapIdentity with prefix ${quote(prefix)} and signedPrefix ${quote(signedPrefix)}`;
 }
 
-/** What is left of two names after the components that they end in alike; undefined when the last ones differ. At least the host is left. */
-function differingPrefixes(
-  wanted: readonly string[],
-  found: readonly string[],
-): { prefix: string; signedPrefix: string } | undefined {
+/**
+ * The prefixes by which a remapIdentity rule would take one name for the other: what is left of both after the components that they end in alike. Undefined
+ * when the last ones differ. At least the host is left.
+ *
+ * @param wantedReference the image's @param foundReference what was signed
+ */
+export function mirrorPrefixes(
+  wantedReference: Reference,
+  foundReference: Reference,
+): { readonly prefix: string; readonly signedPrefix: string } | undefined {
+  const wanted = referenceName(wantedReference).split("/");
+  const found = referenceName(foundReference).split("/");
   let common = 0;
   while (common < wanted.length - 1 && common < found.length - 1 && wanted.at(-1 - common) === found.at(-1 - common)) {
     common++;

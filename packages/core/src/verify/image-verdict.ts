@@ -42,6 +42,25 @@ export interface JudgeDeps extends SignatureDeps, TrustAnchorDeps {
  * UndeterminedError `requirement-undetermined` for requirements that this version does not evaluate, with the evidence so far in `details.evidence`
  */
 export async function judgeImage(image: ImageToJudge, deps: JudgeDeps): Promise<Verdict> {
+  const examined = await examineImage(image, deps);
+  if (examined.verdict !== "undetermined") return examined;
+  throw withEvidence(examined.error, examined.evidence);
+}
+
+/** A verdict, or what kept one from being reached, beside all that was found. */
+export type Examination =
+  | Verdict
+  | { readonly verdict: "undetermined"; readonly error: UndeterminedReason; readonly evidence: Evidence };
+
+/** Errors about keys, signatures and requirements that could not be looked at. */
+export type UndeterminedReason = StoreError | FormatError | UndeterminedError;
+
+/**
+ * What {@link judgeImage} finds, for showing it: also where it could not be told, the evidence of every requirement is there.
+ * @returns never an acceptance where `judgeImage` would throw
+ * @throws PolicyError `policy-malformed` for an empty list of requirements
+ */
+export async function examineImage(image: ImageToJudge, deps: JudgeDeps): Promise<Examination> {
   const { requirements, scope } = findGoverningScope(deps.policy, image.identity);
   if (requirements.length === 0) {
     throw new PolicyError(
@@ -52,7 +71,7 @@ export async function judgeImage(image: ImageToJudge, deps: JudgeDeps): Promise<
   const judge = new RequirementJudge(image, scope.label, deps);
   const judged: RequirementEvidence[] = [];
   let rejection: RequirementEvidence | undefined;
-  let failure: Error | undefined;
+  let failure: UndeterminedReason | undefined;
   for (const [index, requirement] of requirements.entries()) {
     if (rejection !== undefined) {
       judged.push(withoutSignatures(index, requirement, "not-reached", "an earlier requirement decided"));
@@ -71,7 +90,7 @@ export async function judgeImage(image: ImageToJudge, deps: JudgeDeps): Promise<
   const warnings = [...new Set(judged.flatMap((evidence) => evidence.warnings))];
   const evidence: Evidence = { digest: image.digest, scope, requirements: judged, warnings };
   if (rejection !== undefined) return { verdict: "rejected", reasons: rejection.reasons, evidence };
-  if (failure !== undefined) throw withEvidence(failure, evidence);
+  if (failure !== undefined) return { verdict: "undetermined", error: failure, evidence };
   return { verdict: "accepted", signers: distinctSigners(judged), evidence };
 }
 
@@ -194,12 +213,12 @@ function withoutSignatures(
   return { index, type, verdict, message, signatures: [], reasons: [], warnings: [] };
 }
 
-/** Errors about keys, signatures and requirements that could not be looked at. Anything else is a fault of the program and not held back. */
-function isUndetermined(error: unknown): error is StoreError | FormatError | UndeterminedError {
+/** Anything else is a fault of the program and not held back. */
+function isUndetermined(error: unknown): error is UndeterminedReason {
   return error instanceof StoreError || error instanceof FormatError || error instanceof UndeterminedError;
 }
 
-function withEvidence(failure: Error, evidence: Evidence): Error {
+function withEvidence(failure: UndeterminedReason, evidence: Evidence): Error {
   if (!(failure instanceof UndeterminedError)) return failure;
   const { code, message, hint, cause } = failure;
   return new UndeterminedError(code, message, {

@@ -14,6 +14,7 @@ import {
 } from "@signet/core";
 import type { RegistryClient } from "../registry/client.ts";
 import type { ApiSignature, ApiSignatureList } from "../registry/signatures-api.ts";
+import { withAttempts } from "./failed-reading.ts";
 import type { SignatureReading, SignatureStore } from "./signature-store.ts";
 
 /** Octets of the random part of a signature's name; 32 hex digits, as every client writes them. */
@@ -47,12 +48,18 @@ class ExtensionStore implements SignatureStore {
   }
 
   async read(reference: Reference, digest: Digest): Promise<SignatureReading> {
-    const { signatures, skipped } = await this.#list(reference, digest);
+    const request = `${this.label}: ${reference.path}/signatures/${digest}`;
+    const { signatures, skipped } = await this.#list(reference, digest).catch((error: unknown) => {
+      throw withAttempts(error, [], request);
+    });
     const place = (name: string): string => `${this.label}: ${name}`;
     return {
       store: this.label,
       signatures: signatures.map(({ name, content }) => ({ bytes: content, location: place(name) })),
       attempts: [
+        ...(signatures.length + skipped.length === 0
+          ? [{ location: request, outcome: "absent" as const, status: 200 }]
+          : []),
         ...signatures.map(({ name }) => ({ location: place(name), outcome: "found" as const, status: 200 })),
         ...skipped.map(({ name }) => ({ location: place(name), outcome: "skipped" as const, status: 200 })),
       ],

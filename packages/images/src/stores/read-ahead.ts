@@ -1,5 +1,6 @@
 /** Reading signature-1, -2, … from a place where each look takes time: several looks at once, used only up to the first gap. */
 import { MAX_SIGNATURES_PER_MANIFEST, StoreError } from "@signet/core";
+import { withAttempts } from "./failed-reading.ts";
 import type { SignatureReading, StoreAttempt, StoredSignature } from "./signature-store.ts";
 
 /** Bytes of all signatures of one manifest together. A genuine one has a few kilobytes. */
@@ -57,8 +58,10 @@ async function readRow(row: SignatureRow, signal: AbortSignal): Promise<Signatur
     // One more than the limit is looked at, to tell a full row from one that is too long.
     const last = Math.min(position + window - 1, MAX_SIGNATURES_PER_MANIFEST + 1);
     while (looks.length < last) looks.push(startLook(row, looks.length + 1, signal));
-    const look = await looks[position - 1]!;
     const location = row.location(position);
+    const look = await looks[position - 1]!.catch((error: unknown) => {
+      throw withAttempts(error, attempts, location);
+    });
     attempts.push({ location, outcome: look.outcome, ...(look.status === undefined ? {} : { status: look.status }) });
     if (look.outcome === "absent") break;
     if (position > MAX_SIGNATURES_PER_MANIFEST) throw tooMany(row.store);

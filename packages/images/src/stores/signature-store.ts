@@ -10,8 +10,8 @@ export interface StoredSignature {
 /** One look at a place where a signature could have been. */
 export interface StoreAttempt {
   readonly location: string;
-  /** `found`, `absent`, `skipped` (not a signature, for example an HTML page answered with 200). */
-  readonly outcome: "found" | "absent" | "skipped";
+  /** `found`, `absent`, `skipped` (not a signature, for example an HTML page answered with 200), `failed` (it could not be told; see {@link attemptsOf}). */
+  readonly outcome: "found" | "absent" | "skipped" | "failed";
   /** HTTP status, where there was one. */
   readonly status?: number;
 }

@@ -5,6 +5,7 @@ import { type Digest, MAX_SIGNATURES_PER_MANIFEST, MAX_SIGNATURE_BYTES, StoreErr
 import { syncDirectory, temporaryName } from "../config/atomic-file.ts";
 import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
+import { withAttempts } from "../stores/failed-reading.ts";
 import type { SignatureReading, StoreAttempt, StoredSignature } from "../stores/signature-store.ts";
 import { signatureFile } from "./dir-layout.ts";
 import { writeNewFile } from "./file-chunks.ts";
@@ -24,7 +25,8 @@ export async function readDirSignatures(directory: string, instance?: Digest): P
     try {
       bytes = await readFileBounded(location, MAX_SIGNATURE_BYTES, "signature", { regularOnly: true });
     } catch (error) {
-      if (!(error instanceof StoreError) || errnoOf(error.cause) !== "ENOENT") throw error;
+      if (!(error instanceof StoreError) || errnoOf(error.cause) !== "ENOENT")
+        throw withAttempts(error, attempts, location);
       attempts.push({ location, outcome: "absent" });
       return { store: `dir:${directory}`, signatures, attempts, warnings: [] };
     }

@@ -5,11 +5,15 @@ import type { DockerOptions } from "./docker.ts";
 import { openOciArchiveDestination } from "./oci-archive-destination.ts";
 import { openOciArchiveSource } from "./oci-archive-source.ts";
 import { openOciDestination, openOciSource } from "./oci-layout.ts";
+import type { OfflineImage } from "./offline-source.ts";
 import type { ImageDestination, ImageName, ImageSource } from "./transport.ts";
 
-/** What opening an image may need. Only docker:// uses any of it. */
+/** What opening an image may need. */
 export interface OpenOptions {
+  /** Only docker:// uses it. */
   readonly docker?: DockerOptions;
+  /** Reading: these files are the image, whatever its transport; no other place is looked at. */
+  readonly offline?: OfflineImage;
 }
 
 /**
@@ -17,6 +21,10 @@ export interface OpenOptions {
  * @throws StoreError and FormatError as the transport's own function: `image-missing`, `file-missing`, `image-malformed`, the `registry-…` codes and others
  */
 export async function openImageSource(name: ImageName, options: OpenOptions = {}): Promise<ImageSource> {
+  if (options.offline !== undefined) {
+    const { openOfflineSource } = await import("./offline-source.ts");
+    return openOfflineSource(name, options.offline);
+  }
   switch (name.transport) {
     case "docker": {
       // The registry client and what it brings are loaded only for names that need it.

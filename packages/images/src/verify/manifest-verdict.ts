@@ -1,11 +1,15 @@
 /** One manifest of an image against a policy. */
 import {
+  type Digest,
   type Engine,
+  type Examination,
   type ImageToJudge,
+  type JudgeDeps,
   type OpenPgpSwitches,
   type Policy,
   TrustAnchors,
   type Verdict,
+  examineImage,
   judgeImage,
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
@@ -43,6 +47,12 @@ export function makeTrustAnchors(options: Pick<JudgeOptions, "readKeyFile"> = {}
   return new TrustAnchors({ engine, readKeyFile: options.readKeyFile ?? readKeyFile });
 }
 
+/** What judging needs of an image's source. */
+export type JudgedSource = {
+  readonly name: Pick<ImageSource["name"], "text" | "reference" | "policyIdentity">;
+  signatures(digest: Digest): Promise<SignatureReading>;
+};
+
 /**
  * Judges a manifest that was fetched from `source`, under the name of the source's image: by the digest of exactly these bytes, with the signatures that the
  * source's store keeps for it. For an instance of a list the name is that of the list, as with the reference implementation.
@@ -52,10 +62,39 @@ export function makeTrustAnchors(options: Pick<JudgeOptions, "readKeyFile"> = {}
  * @throws StoreError, FormatError, PolicyError, UndeterminedError: it could not be told; see `judgeImage`
  */
 export async function judgeManifest(
-  source: ImageSource,
-  manifest: RawManifest,
+  source: JudgedSource,
+  manifest: Pick<RawManifest, "digest" | "namedDigest">,
   options: JudgeOptions,
 ): Promise<ManifestVerdict> {
+  const { image, deps, lookup } = prepare(source, manifest, options);
+  return { verdict: await judgeImage(image, deps), lookup: lookup() };
+}
+
+/**
+ * What {@link judgeManifest} finds, for showing it: nothing that was found is lost where it could not be told.
+ * @throws as `examineImage`
+ */
+export async function examineManifest(
+  source: JudgedSource,
+  manifest: Pick<RawManifest, "digest" | "namedDigest">,
+  options: JudgeOptions,
+): Promise<{ readonly examination: Examination; readonly lookup: SignatureLookup | undefined }> {
+  const { image, deps, lookup } = prepare(source, manifest, options);
+  return { examination: await examineImage(image, deps), lookup: lookup() };
+}
+
+interface Prepared {
+  readonly image: ImageToJudge;
+  readonly deps: JudgeDeps;
+  /** After judging: where signatures were looked for. */
+  readonly lookup: () => SignatureLookup | undefined;
+}
+
+function prepare(
+  source: JudgedSource,
+  manifest: Pick<RawManifest, "digest" | "namedDigest">,
+  options: JudgeOptions,
+): Prepared {
   const { name } = source;
   const image: ImageToJudge = {
     identity: name.policyIdentity,
@@ -64,7 +103,7 @@ export async function judgeManifest(
     digest: manifest.digest,
   };
   let lookup: SignatureLookup | undefined;
-  const verdict = await judgeImage(image, {
+  const deps: JudgeDeps = {
     policy: options.policy,
     now: options.now,
     engine,
@@ -78,6 +117,6 @@ export async function judgeManifest(
     },
     ...(options.switches === undefined ? {} : { switches: options.switches }),
     ...(options.trustAnchors === undefined ? {} : { trustAnchors: options.trustAnchors }),
-  });
-  return { verdict, lookup };
+  };
+  return { image, deps, lookup: () => lookup };
 }

@@ -14,7 +14,7 @@ export interface VerifyOptions extends JudgeOptions {
 /** What a manifest is to the image: the image itself, an instance of its list, or the list. */
 export type ManifestRole = "image" | "instance" | "list";
 
-interface JudgedManifest {
+export interface JudgedManifest {
   readonly role: ManifestRole;
   readonly digest: Digest;
   /** What the list says of an instance. Untrusted text. */
@@ -62,15 +62,20 @@ export async function verifyImage(source: ImageSource, options: VerifyOptions): 
   };
 }
 
-interface SelectedManifest extends Omit<JudgedManifest, "digest"> {
+/** One of the manifests that are to be judged. */
+export interface SelectedManifest extends Omit<JudgedManifest, "digest"> {
   readonly digest: Digest;
   readonly fetch: () => Promise<RawManifest>;
 }
 
-async function selectManifests(
-  source: ImageSource,
+/**
+ * The manifests of an image that are judged: itself, or of a list the platform's instance, or with `all` the list and every instance. None is fetched yet.
+ * @throws FormatError for a top manifest that cannot be read; StoreError `image-missing` when a list has nothing for the platform
+ */
+export async function selectManifests(
+  source: Pick<ImageSource, "manifest">,
   top: RawManifest,
-  options: VerifyOptions,
+  options: Pick<VerifyOptions, "platform" | "all">,
 ): Promise<readonly SelectedManifest[]> {
   const content = readContent(top);
   const own = { digest: top.digest, fetch: async () => top };
@@ -115,7 +120,10 @@ async function judgeAll(
 }
 
 /** A source compares as well; that a name's own digest decides must not hang on one place alone. */
-function checkAskedDigest(source: ImageSource, top: RawManifest): void {
+export function checkAskedDigest(
+  source: { readonly name: Pick<ImageSource["name"], "text" | "reference"> },
+  top: RawManifest,
+): void {
   const asked = source.name.reference?.digest;
   if (asked === undefined || asked === top.digest || asked === top.namedDigest) return;
   throw new StoreError(
