@@ -19,6 +19,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   "trust show": () => import("./commands/trust-show.ts"),
   "policy check": () => import("./commands/policy-check.ts"),
   "policy explain": () => import("./commands/policy-explain.ts"),
+  "policy test": () => import("./commands/policy-test.ts"),
   "keys list": () => import("./commands/keys-list.ts"),
   "keys show": () => import("./commands/keys-show.ts"),
   "keys generate": () => import("./commands/keys-generate.ts"),

@@ -215,6 +215,11 @@ export const errorTable = {
     meaning: "No policy.json was named, and none is in the places where it is searched.",
     remedy: "Use `--policy FILE`, or put one at `/etc/containers/policy.json`.",
   },
+  "policy-tests-malformed": {
+    kind: "policy",
+    meaning: "A file of policy tests is not YAML, holds something that is not known, or has no cases.",
+    remedy: "Correct the line and column that the message names; `docs/policy-tests.md` describes the form.",
+  },
   "proxy-malformed": {
     kind: "usage",
     meaning: "A proxy named in the environment is not a URL that can be used.",

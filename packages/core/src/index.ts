@@ -149,6 +149,7 @@ export type {
   SigstoreTrust,
 } from "./policy/policy.ts";
 export { parsePolicy } from "./policy/policy-document.ts";
+export { keyHint } from "./policy/policy-members.ts";
 export { dockerScopeAncestors } from "./policy/scope-ancestors.ts";
 export { listScopeCandidates } from "./policy/scope-candidates.ts";
 export type { ScopeCandidate, ScopeKind } from "./policy/scope-candidates.ts";

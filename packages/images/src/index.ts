@@ -86,6 +86,14 @@ export type {
   StoreExplanation,
 } from "./explain/explanation.ts";
 export type { OfflineImage } from "./transports/offline-source.ts";
+export { runPolicyTests } from "./policy-tests/run-tests.ts";
+export type {
+  CaseResult,
+  PolicyTestOptions,
+  PolicyTestResult,
+  ScopeCoverage,
+  TestFileResult,
+} from "./policy-tests/run-tests.ts";
 
 // Registries and credentials
 export { checkCredentialKey, findCredentials } from "./config/auth-file.ts";

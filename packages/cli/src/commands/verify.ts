@@ -151,8 +151,7 @@ async function verify(
   const offline = readOfflineOptions(invocation, name);
   if (offline !== undefined && names.length > 1)
     throw usage("--manifest stands for one image, and several are named", name);
-  await using access =
-    offline === undefined ? await openImageAccess(invocation, registryOptions, runtime) : undefined;
+  await using access = offline === undefined ? await openImageAccess(invocation, registryOptions, runtime) : undefined;
   const done: ImageRow[] = [];
   let printed = 0;
   let count = 0;

@@ -58,12 +58,12 @@ export function printExplanation(explanation: ImageExplanation, terminal: Termin
     style,
   );
   if (fix === undefined) return;
-  const [head = [], ...rest] = wrapPieces([{ colour: "bold", text: "why  " }, fix.message], style.width, 5);
+  const title = fix.command === undefined ? "fix  " : "why  ";
+  const [head = [], ...rest] = wrapPieces([{ colour: "bold", text: title }, fix.message], style.width, title.length);
   terminal.line(...head);
-  for (const row of rest) terminal.line("     ", ...row);
+  for (const row of rest) terminal.line(" ".repeat(title.length), ...row);
   // Last, and whole: it is there to be copied.
   if (fix.command !== undefined) terminal.line({ colour: "bold", text: "fix  " }, fix.command);
-  else terminal.line({ colour: "bold", text: "fix  " }, "no command can do it: see above");
 }
 
 /** A short form for a list of test cases: what failed first, and what would help. */

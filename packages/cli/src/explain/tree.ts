@@ -81,6 +81,7 @@ export function wrapPieces(pieces: readonly Piece[], width: number, hang: number
     for (const word of text.split(/(?<= )/)) {
       const length = word.trimEnd().length;
       if (used > 0 && length > 0 && used + length > width) {
+        trimEnd(rows.at(-1)!);
         rows.push([]);
         used = hang;
       }
@@ -89,4 +90,11 @@ export function wrapPieces(pieces: readonly Piece[], width: number, hang: number
     }
   }
   return rows;
+}
+
+/** A blank in the last column would make the terminal begin a line of its own. */
+function trimEnd(row: Piece[]): void {
+  const last = row.pop();
+  if (last === undefined) return;
+  row.push(typeof last === "string" ? last.trimEnd() : { ...last, text: last.text.trimEnd() });
 }
