@@ -79,7 +79,7 @@ export function readYaml(bytes: Uint8Array, file: string): YamlNode {
   const lines = new LineCounter();
   const document = parse(text, lines, fail);
   const [problem] = [...document.errors, ...document.warnings];
-  if (problem !== undefined) throw fail(placeOf(lines, problem.pos[0]), problem.message);
+  if (problem !== undefined) throw fail(placeOf(lines, problem.pos[0]), explainProblem(problem.message));
   return new Reader(lines, fail).read(document.contents);
 }
 
@@ -90,6 +90,11 @@ function parse(text: string, lines: LineCounter, fail: YamlFailure): Document.Pa
   } catch {
     throw fail(undefined, "the YAML parser gave up", "the document is nested too deeply");
   }
+}
+
+/** The parser recurses, and reports the end of its stack like any other problem. */
+function explainProblem(message: string): string {
+  return /call stack/.test(message) ? "nested too deeply" : message;
 }
 
 function placeOf(lines: LineCounter, offset: number): YamlPlace {
