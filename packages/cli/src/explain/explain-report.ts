@@ -3,7 +3,6 @@ import {
   type CertificateAssessment,
   type Check,
   type Platform,
-  type Reason,
   type RequirementEvidence,
   type SignatureEvidence,
   type SignetError,
@@ -145,8 +144,8 @@ function platformText(platform: Platform | undefined): string | null {
   return platform === undefined ? null : formatPlatform(platform);
 }
 
-function reportError(error: SignetError | undefined): Reason | null {
+function reportError(error: SignetError | undefined): object | null {
   if (error === undefined) return null;
   const { code, message, hint } = error;
-  return { code, message, ...(hint === undefined ? {} : { hint }) };
+  return { code, message, hint: hint ?? null };
 }

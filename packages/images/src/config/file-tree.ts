@@ -46,8 +46,10 @@ function firstLink(
   return undefined;
 }
 
-/** A configuration of the other machine, its folders below `root`: the built-in one, and those that `file:` URLs name. */
-export function placeInTree(config: RegistriesD, root: string): RegistriesD {
+/** A configuration of the other machine, its folders below `tree`: the built-in one, and those that `file:` URLs name. */
+export function placeInTree(config: RegistriesD, tree: string): RegistriesD {
+  // A file: URL holds a whole path.
+  const root = resolve(tree);
   const place = (section: RegistriesDSection): RegistriesDSection => ({ ...section, urls: placeUrls(section, root) });
   return {
     ...config,

@@ -97,7 +97,7 @@ async function makeStage(
         },
       };
       await using source = await openImageSource(await parseImageName(name), open);
-      return verifyImage(source, { policy, now, platform }).then(
+      return await verifyImage(source, { policy, now, platform }).then(
         ({ outcome }) => outcome,
         () => "undetermined",
       );
