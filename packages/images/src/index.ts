@@ -72,7 +72,7 @@ export { verifyImages } from "./verify/verify-images.ts";
 export type { ImageRow, VerifyManyOptions } from "./verify/verify-images.ts";
 
 // Why an image is accepted or not
-export { pathInTree, placeInTree } from "./config/file-tree.ts";
+export { resolveInTree, placeInTree } from "./config/file-tree.ts";
 export { explainImage } from "./explain/explain-image.ts";
 export type { ExplainOptions } from "./explain/explain-image.ts";
 export type {

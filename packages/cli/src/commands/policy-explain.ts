@@ -103,12 +103,12 @@ export const command: Command = {
 async function readTrust(
   invocation: Invocation,
 ): Promise<{ readonly policy: Policy; readonly readKeyFile: (path: string) => Uint8Array }> {
-  const { currentHost, fileTreeHost, loadPolicy, pathInTree, readKeyFile } = await import("@signet/images");
+  const { currentHost, fileTreeHost, loadPolicy, resolveInTree, readKeyFile } = await import("@signet/images");
   const root = invocation.get(rootOption);
   const path = invocation.get(policyOption);
   const host = root === undefined ? currentHost() : fileTreeHost(root);
   const { policy } = await loadPolicy({ host, ...(path === undefined ? {} : { path }) });
-  return { policy, readKeyFile: root === undefined ? readKeyFile : (file) => readKeyFile(pathInTree(root, file)) };
+  return { policy, readKeyFile: root === undefined ? readKeyFile : (file) => readKeyFile(resolveInTree(root, file)) };
 }
 
 /** What asking registries and stores takes. Configuration that cannot be read is part of the explanation, not the end of it. */

@@ -222,12 +222,18 @@ function demandNode(demand: DemandExplanation, { manifests, demands }: ImageExpl
   };
 }
 
+/** Keys of one file that are shown; a whole distribution's keyring would hide everything else. */
+const MAX_SHOWN_CERTIFICATES = 12;
+
 function keyNode({ source, certificates, error, warnings }: KeyExplanation): TreeNode {
   return {
     pieces: ["key ", source, ...(error === undefined ? [] : [": ", { colour: "red", text: error.message } as const])],
     hang: 2,
     children: [
-      ...certificates.map(certificateNode),
+      ...certificates.slice(0, MAX_SHOWN_CERTIFICATES).map(certificateNode),
+      ...(certificates.length > MAX_SHOWN_CERTIFICATES
+        ? [{ pieces: [`and ${certificates.length - MAX_SHOWN_CERTIFICATES} more: see signet keys list`] }]
+        : []),
       ...warnings.map((warning) => ({ pieces: [{ colour: "yellow", text: "warning " } as const, warning], hang: 2 })),
       ...(certificates.length === 0 && error === undefined
         ? [{ pieces: [{ colour: "red", text: "no key in it" } as const] }]

@@ -4,17 +4,17 @@ import { describe, test } from "node:test";
 import { SignetError, parseReference } from "@signet/core";
 import { makeTempDir } from "@signet/testkit";
 import { fileTreeHost } from "./host-environment.ts";
-import { pathInTree, placeInTree } from "./file-tree.ts";
+import { resolveInTree, placeInTree } from "./file-tree.ts";
 import { lookasideBase } from "./registries-d-lookup.ts";
 import { loadRegistriesD } from "./registries-d.ts";
 
 describe("a path of another machine", () => {
   test("lies below the tree, whatever leads out of it", () => {
     using dir = makeTempDir();
-    assert.equal(pathInTree(dir.path, "/etc/keys/a.gpg"), dir.join("etc/keys/a.gpg"));
-    assert.equal(pathInTree(dir.path, "keys/a.gpg"), dir.join("keys/a.gpg"));
-    assert.equal(pathInTree(dir.path, "/../../etc/shadow"), dir.join("etc/shadow"));
-    assert.equal(pathInTree(dir.path, "/a/../../../etc/./shadow"), dir.join("etc/shadow"));
+    assert.equal(resolveInTree(dir.path, "/etc/keys/a.gpg"), dir.join("etc/keys/a.gpg"));
+    assert.equal(resolveInTree(dir.path, "keys/a.gpg"), dir.join("keys/a.gpg"));
+    assert.equal(resolveInTree(dir.path, "/../../etc/shadow"), dir.join("etc/shadow"));
+    assert.equal(resolveInTree(dir.path, "/a/../../../etc/./shadow"), dir.join("etc/shadow"));
   });
 
   test("follows symbolic links as they would be followed there", () => {
@@ -25,11 +25,11 @@ describe("a path of another machine", () => {
     symlinkSync("../../../../../../etc/passwd", dir.join("usr/share/keys/out.gpg"));
     symlinkSync("real.gpg", dir.join("usr/share/keys/link.gpg"));
     symlinkSync("/loop", dir.join("loop"));
-    assert.equal(pathInTree(dir.path, "/etc/keys/a.gpg"), dir.join("usr/share/keys/a.gpg"));
-    assert.equal(pathInTree(dir.path, "/etc/keys/link.gpg"), dir.join("usr/share/keys/real.gpg"));
-    assert.equal(pathInTree(dir.path, "/etc/keys/out.gpg"), dir.join("etc/passwd"));
+    assert.equal(resolveInTree(dir.path, "/etc/keys/a.gpg"), dir.join("usr/share/keys/a.gpg"));
+    assert.equal(resolveInTree(dir.path, "/etc/keys/link.gpg"), dir.join("usr/share/keys/real.gpg"));
+    assert.equal(resolveInTree(dir.path, "/etc/keys/out.gpg"), dir.join("etc/passwd"));
     assert.throws(
-      () => pathInTree(dir.path, "/loop/x"),
+      () => resolveInTree(dir.path, "/loop/x"),
       (error) => error instanceof SignetError && error.code === "file-unreadable",
     );
   });

@@ -16,7 +16,7 @@ const MAX_LINKS = 40;
  * @param path absolute, or relative to the tree's root
  * @throws StoreError `file-unreadable` for links without end
  */
-export function pathInTree(root: string, path: string): string {
+export function resolveInTree(root: string, path: string): string {
   let wanted = resolve("/", path);
   for (let links = 0; links <= MAX_LINKS; links++) {
     const link = firstLink(root, wanted);
@@ -55,7 +55,7 @@ export function placeInTree(config: RegistriesD, tree: string): RegistriesD {
     ...config,
     sections: new Map([...config.sections].map(([namespace, section]) => [namespace, place(section)])),
     defaultSection: config.defaultSection === undefined ? undefined : place(config.defaultSection),
-    builtinFolder: pathInTree(root, config.builtinFolder),
+    builtinFolder: resolveInTree(root, config.builtinFolder),
   };
 }
 
@@ -63,7 +63,7 @@ function placeUrls(section: RegistriesDSection, root: string): RegistriesDSectio
   const urls: Partial<Record<LookasideKey, Located<string>>> = {};
   for (const [key, url] of Object.entries(section.urls) as [LookasideKey, Located<string>][]) {
     const folder = isFileUrl(url.value) ? parseLookasideBase(url.value, section.file).folder : undefined;
-    urls[key] = folder === undefined ? url : { ...url, value: fileUrl(pathInTree(root, folder)) };
+    urls[key] = folder === undefined ? url : { ...url, value: fileUrl(resolveInTree(root, folder)) };
   }
   return urls;
 }

@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { type Policy, SignetError } from "@signet/core";
 import { readFileBounded } from "../config/bounded-file.ts";
-import { pathInTree } from "../config/file-tree.ts";
+import { resolveInTree } from "../config/file-tree.ts";
 import { type HostEnvironment, fileTreeHost } from "../config/host-environment.ts";
 import { loadPolicy } from "../config/policy-file.ts";
 import { lookasideBase } from "../config/registries-d-lookup.ts";
@@ -114,7 +114,7 @@ async function openSuite(path: string, options: PolicyTestOptions): Promise<Suit
   const named = file.policy === undefined ? options.policy : place(file.policy.value);
   const { policy, path: policyPath } = await loadPolicy({ host, ...(named === undefined ? {} : { path: named }) });
   // A key's path is relative to whoever judges; a test must not depend on where it is started.
-  const read = (key: string): Uint8Array => readKeyFile(tree === undefined ? place(key) : pathInTree(tree, key));
+  const read = (key: string): Uint8Array => readKeyFile(tree === undefined ? place(key) : resolveInTree(tree, key));
   return {
     file,
     policy,

@@ -161,6 +161,13 @@ describe("the fix for an image without a signature", () => {
     assert.equal(pages.command, undefined);
   });
 
+  test("that must be a sigstore one is not an OpenPGP signature", () => {
+    const requirement = requirementOf({ type: "sigstoreSigned", keyPath: "cosign.pub" });
+    assert.equal(fix({ requirement }).command, undefined);
+    assert.match(fix({ requirement }).message, /use-sigstore-attachments/);
+    assert.match(fix({ requirement, simpleSignatures: 2 }).command!, /-t signedBy -f KEYFILE/);
+  });
+
   test("of an oci: image is no command: such images cannot keep signatures", () => {
     assert.equal(fix({ transport: "oci", reference: undefined, image: "oci:/srv/x" }).command, undefined);
   });

@@ -184,6 +184,7 @@ function capitalize(text: string): string {
 
 /** Nothing is signed, or what is signed lies where nobody looked. */
 function fixMissing(situation: FixSituation): ReturnType<FixMaker> {
+  if (situation.requirement?.type === "sigstoreSigned") return fixSigstoreMissing(situation);
   const { list, store, attachments = 0, reference, signature } = situation;
   if (list !== undefined && list.signatures > 0) {
     const message =
@@ -228,6 +229,15 @@ function fixSigstoreOnly(situation: FixSituation): ReturnType<FixMaker> {
       identity: { type: "matchRepository" },
       placeholders: [key],
     }),
+  };
+}
+
+/** A sigstore signature is demanded. */
+function fixSigstoreMissing(situation: FixSituation): ReturnType<FixMaker> {
+  if ((situation.simpleSignatures ?? 0) > 0) return fixUndetermined(situation);
+  return {
+    message: `${problemOf(situation)}. Sign the image with a sigstore key, and turn on use-sigstore-attachments in registries.d for it, without which nobody looks for such signatures`,
+    placeholders: [],
   };
 }
 
