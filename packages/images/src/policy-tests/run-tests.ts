@@ -13,8 +13,7 @@ import { readKeyFile } from "../verify/key-file.ts";
 import { makeTrustAnchors } from "../verify/manifest-verdict.ts";
 import { type CaseImage, parseCaseImage } from "./case-image.ts";
 import { TestKeys, openCase } from "./case-source.ts";
-import { type PolicyTestCase, type PolicyTestFile, parsePolicyTests } from "./test-file.ts";
-import { MAX_YAML_BYTES } from "./yaml-reader.ts";
+import type { PolicyTestCase, PolicyTestFile } from "./test-file.ts";
 
 export interface PolicyTestOptions {
   /** Where a policy is looked for when neither the file nor the caller names one. */
@@ -106,7 +105,9 @@ interface Suite {
 }
 
 async function openSuite(path: string, options: PolicyTestOptions): Promise<Suite> {
-  const file = parsePolicyTests(await readFileBounded(path, MAX_YAML_BYTES, "policy tests"), path);
+  // The YAML parser is loaded only where there is YAML.
+  const { MAX_POLICY_TEST_BYTES, parsePolicyTests } = await import("./test-file.ts");
+  const file = parsePolicyTests(await readFileBounded(path, MAX_POLICY_TEST_BYTES, "policy tests"), path);
   const folder = dirname(path);
   const place = (relative: string): string => resolve(folder, relative);
   const tree = file.root === undefined ? undefined : place(file.root.value);

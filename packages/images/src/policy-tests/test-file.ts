@@ -1,6 +1,7 @@
 /** A file of policy tests: what it may say, and what it says. docs/policy-tests.md describes the form for people. */
 import { type Digest, type Platform, keyHint, tryParseDigest } from "@signet/core";
 import {
+  MAX_YAML_BYTES,
   type YamlFailure,
   type YamlMember,
   type YamlNode,
@@ -9,6 +10,9 @@ import {
   readYaml,
   yamlFailure,
 } from "./yaml-reader.ts";
+
+/** Bytes: the largest file read. */
+export const MAX_POLICY_TEST_BYTES: number = MAX_YAML_BYTES;
 
 /** Cases in one file. */
 const MAX_CASES = 10_000;
