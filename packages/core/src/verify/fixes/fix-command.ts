@@ -66,9 +66,9 @@ function identityWord(identity: SignedIdentity): string | undefined {
     case "matchRepoDigestOrExact":
       return undefined;
     case "exactReference":
-      return `exactReference=${identity.dockerReference}`;
+      return `reference=${identity.dockerReference}`;
     case "exactRepository":
-      return `exactRepository=${identity.dockerRepository}`;
+      return `repository=${identity.dockerRepository}`;
     case "remapIdentity":
       return `remap=${identity.prefix}=${identity.signedPrefix}`;
     case "matchExact":
@@ -87,6 +87,8 @@ export interface TrustChange {
   /** The rule for identities; default: that of the requirement. */
   readonly identity?: SignedIdentity;
   readonly lookaside?: string;
+  /** Turns on sigstore attachments for the scope, where its images are in a registry. */
+  readonly attachments?: boolean;
   readonly placeholders: readonly string[];
 }
 
@@ -97,6 +99,7 @@ export function trustCommand(situation: FixSituation, change: TrustChange): Comm
   const kept = requirement?.type === "signedBy" ? requirement.signedIdentity : undefined;
   const identity = change.identity ?? (keys.length > 0 ? kept : undefined);
   const word = identity === undefined ? undefined : identityWord(identity);
+  const isAttached = change.attachments === true && situation.transport === "docker";
   const words = [
     ...["signet", "trust", "set", scope],
     ...(situation.transport === "docker" ? [] : ["--transport", situation.transport]),
@@ -104,8 +107,9 @@ export function trustCommand(situation: FixSituation, change: TrustChange): Comm
     ...keys.flatMap((key) => ["-f", key]),
     ...(word === undefined ? [] : ["--identity", word]),
     ...(change.lookaside === undefined ? [] : ["--lookaside", change.lookaside]),
+    ...(isAttached ? ["--attachments"] : []),
     ...situation.policyOptions,
-    ...(change.lookaside === undefined ? [] : situation.storeOptions),
+    ...(change.lookaside === undefined && !isAttached ? [] : situation.storeOptions),
   ];
   return { command: shellLine(words), placeholders: change.placeholders };
 }

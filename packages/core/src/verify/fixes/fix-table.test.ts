@@ -149,13 +149,16 @@ describe("the fix for an image without a signature", () => {
     const reference = parseReference("registry.redhat.io/ubi9/ubi:latest");
     assert.match(
       fix({ store, reference }).command!,
-      /^signet trust set registry\.redhat\.io --lookaside https:\/\/registry\.redhat\.io\/containers\/sigstore /,
+      /^signet trust set registry\.redhat\.io -f \/etc\/keys\/release\.gpg --lookaside https:\/\/registry\.redhat\.io\/containers\/sigstore /,
     );
-    assert.match(fix({ store }).message, /signet trust set mirror\.local --lookaside URL/);
+    assert.match(fix({ store }).message, /signet trust set mirror\.local -f \/etc\/keys\/release\.gpg --lookaside URL/);
   });
 
   test("speaks of sigstore signatures and of web pages where those were found instead", () => {
-    assert.match(fix({ attachments: 2 }).command!, /-t sigstoreSigned -f COSIGN\.pub --identity matchRepository/);
+    assert.match(
+      fix({ attachments: 2 }).command!,
+      /-t sigstoreSigned -f COSIGN\.pub --identity matchRepository --attachments/,
+    );
     const pages = fix({ store: { ...situation.store!, pages: 3 } });
     assert.match(pages.message, /404/);
     assert.equal(pages.command, undefined);
@@ -202,7 +205,7 @@ describe("the fix for the wrong name", () => {
     });
     assert.match(
       fix.command!,
-      /^signet trust set \/srv\/app --transport dir .* --identity exactReference=registry\.example\.com\/team\/app:1 /,
+      /^signet trust set \/srv\/app --transport dir .* --identity reference=registry\.example\.com\/team\/app:1 /,
     );
   });
 });

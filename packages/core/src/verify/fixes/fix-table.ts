@@ -204,17 +204,22 @@ function fixMissing(situation: FixSituation): ReturnType<FixMaker> {
   const published = reference === undefined ? undefined : publicStores.get(reference.domain);
   if (store?.isConfigured === false && reference !== undefined && published !== undefined) {
     const message = `No section of registries.d says where the signatures of ${reference.domain} are, and its maker publishes them at ${published}`;
-    return {
-      message,
-      ...trustCommand(situation, { scope: reference.domain, lookaside: published, placeholders: [] }),
-    };
+    return { message, ...storeCommand(situation, reference.domain, published) };
   }
   const elsewhere =
-    store?.isConfigured === false
-      ? `. If its signatures are kept elsewhere, name the place: signet trust set ${reference?.domain ?? "HOST"} --lookaside URL`
+    store?.isConfigured === false && reference !== undefined
+      ? `. If its signatures are kept elsewhere, name the place: ${storeCommand(situation, reference.domain, "URL").command}`
       : "";
   const place = store === undefined ? "" : ` in ${store.label}`;
   return { message: `The image has no signature${place}. Sign it${elsewhere}`, ...signed(situation) };
+}
+
+/** The rule as it is, with the place of its signatures. */
+function storeCommand(situation: FixSituation, scope: string, lookaside: string): ReturnType<typeof trustCommand> {
+  const { requirement } = situation;
+  const kept = requirement?.type === "signedBy" ? keyPaths(requirement) : [];
+  const keys = kept.length === 0 ? [KEYFILE] : kept;
+  return trustCommand(situation, { scope, keys, lookaside, placeholders: kept.length === 0 ? [KEYFILE] : [] });
 }
 
 function fixSigstoreOnly(situation: FixSituation): ReturnType<FixMaker> {
@@ -227,6 +232,7 @@ function fixSigstoreOnly(situation: FixSituation): ReturnType<FixMaker> {
       type: "sigstoreSigned",
       keys: [key],
       identity: { type: "matchRepository" },
+      attachments: true,
       placeholders: [key],
     }),
   };
