@@ -15,7 +15,7 @@ const publicStores: ReadonlyMap<string, string> = new Map([
 
 /** Checks of signatures and requirements, by the names that evidence has. */
 type CheckName =
-  | Exclude<OpenPgpRule, "key-malformed" | "key-version" | "key-algorithm">
+  | Exclude<OpenPgpRule, "key-malformed" | "key-version" | "key-algorithm" | "armor-malformed" | "cleartext-malformed">
   | "identity"
   | "key-creation-time"
   | "key-expiry"
