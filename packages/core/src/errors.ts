@@ -73,6 +73,16 @@ export const errorTable = {
     meaning: "There is no space (or quota) left to write to.",
     remedy: "Free some space and try again; nothing was half-written.",
   },
+  "engine-error": {
+    kind: "store",
+    meaning: "A docker engine answered with something other than what was asked for.",
+    remedy: "Read the engine's own words in the message; `docker load` and `docker save` do the same by hand.",
+  },
+  "engine-unreachable": {
+    kind: "store",
+    meaning: "No answer from the docker engine: no socket, nobody behind it, or no permission.",
+    remedy: "Start the engine, or name its socket in `DOCKER_HOST`.",
+  },
   "file-missing": {
     kind: "store",
     meaning: "A file or folder that was named does not exist.",
@@ -117,7 +127,7 @@ export const errorTable = {
     kind: "usage",
     meaning: "An image name is not written as `transport:…`, or what follows the transport is not what it expects.",
     remedy:
-      "Write `docker://host/repo:tag`, `dir:PATH`, `oci:PATH[:TAG]` or `oci-archive:FILE[:TAG]`; a bare name means docker://.",
+      "Write `docker://host/repo:tag`, `dir:PATH`, `oci:PATH[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REF]`, `docker-daemon:REF` or `containers-storage:NAME`; a bare name means docker://.",
   },
   "image-rejected": {
     kind: "rejected",
@@ -324,6 +334,11 @@ export const errorTable = {
     meaning: "A signature that was just made does not hold against its own key and content; it was thrown away.",
     remedy: "Check that secret and public key belong together and that gpg's configuration asks for no weak algorithm.",
   },
+  "storage-conf-malformed": {
+    kind: "policy",
+    meaning: "A storage.conf file is not TOML, or a value in it is not of its kind.",
+    remedy: "Correct the file that the message names; see containers-storage.conf(5).",
+  },
   "store-busy": {
     kind: "store",
     meaning: "Another process is writing to the same place and did not finish in time.",
@@ -334,10 +349,21 @@ export const errorTable = {
     meaning: "No trustworthy TLS connection: the certificate is not accepted, or the other side does not speak TLS.",
     remedy: "Put the CA certificate into `certs.d/HOST/ca.crt`; use `--tls-verify=false` only in tests.",
   },
+  "tool-failed": {
+    kind: "store",
+    meaning: "skopeo or podman was asked to read or write the local image storage and did not do it.",
+    remedy: "Read the tool's own words in the message; run the same by hand.",
+  },
+  "tool-missing": {
+    kind: "store",
+    meaning: "The local image storage is to be read or written, and the tool that knows its drivers is not installed.",
+    remedy: "Install skopeo.",
+  },
   "transport-unsupported": {
     kind: "usage",
     meaning: "An image name asks for a transport that Signet does not know or does not offer here.",
-    remedy: "Use docker://, dir:, oci: or oci-archive:; other tools such as skopeo convert from and to the rest.",
+    remedy:
+      "Use docker://, dir:, oci:, oci-archive:, docker-archive:, docker-daemon: or containers-storage:; other tools such as skopeo convert from and to the rest.",
   },
 } as const;
 

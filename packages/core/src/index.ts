@@ -126,7 +126,14 @@ export type { PayloadClaims, UntrustedPayload } from "./formats/simple-signing/p
 export { insecureAcceptAnythingPolicy, signedByPolicy } from "./policy/ad-hoc-policy.ts";
 export { isUnderPrefix, matchSignedIdentity } from "./policy/identity-match.ts";
 export type { IdentityMatch } from "./policy/identity-match.ts";
-export { dockerPolicyIdentity, pathPolicyIdentity } from "./policy/image-identity.ts";
+export {
+  dockerArchivePolicyIdentity,
+  dockerDaemonPolicyIdentity,
+  dockerPolicyIdentity,
+  pathPolicyIdentity,
+  storagePolicyIdentity,
+} from "./policy/image-identity.ts";
+export type { StoredImageName } from "./policy/image-identity.ts";
 export { keyFilesOf } from "./policy/policy.ts";
 export type {
   AcceptAnythingRequirement,

@@ -28,6 +28,61 @@ export function dockerPolicyIdentity(reference: Reference): PolicyIdentity {
   return { transport: "docker", identity: formatReference(withDefaultTag(reference)), namespaces };
 }
 
+/** The identity of every image in a docker archive: none. Only the scope `""` and the policy's default can govern it. */
+export function dockerArchivePolicyIdentity(): PolicyIdentity {
+  return { transport: "docker-archive", identity: "", namespaces: [] };
+}
+
+/**
+ * The identity of an image in a docker engine: as of a docker image of that name; none for an image that is named by its id.
+ * @throws FormatError as {@link dockerPolicyIdentity}
+ */
+export function dockerDaemonPolicyIdentity(reference: Reference | undefined): PolicyIdentity {
+  const transport = "docker-daemon";
+  if (reference === undefined) return { transport, identity: "", namespaces: [] };
+  return { ...dockerPolicyIdentity(reference), transport };
+}
+
+/** An image in a local storage, as it is looked for. At least one of `reference` and `id` is given. */
+export interface StoredImageName {
+  /** With a tag, a digest or both. */
+  readonly reference?: Reference;
+  /** 64 hex digits. */
+  readonly id?: string;
+}
+
+/**
+ * The identity of an image in a store of podman and its kin: `[driver@root]name:tag@digest@id`, then without the id, without the digest where there is a tag too, the
+ * repository and each parent path down to the host, then the store with and without its driver. There are no wildcards.
+ *
+ * @param store storage driver and absolute root folder
+ */
+export function storagePolicyIdentity(
+  store: { readonly driver: string; readonly root: string },
+  image: StoredImageName,
+): PolicyIdentity {
+  const { reference, id } = image;
+  const prefix = `[${store.driver}@${store.root}]`;
+  const named = reference === undefined ? "" : formatReference(withDefaultTag(reference));
+  const namespaces: string[] = [];
+  if (reference !== undefined) {
+    if (id !== undefined) namespaces.push(prefix + named);
+    const name = referenceName(reference);
+    if (reference.tag !== undefined && reference.digest !== undefined) {
+      namespaces.push(`${prefix}${name}:${reference.tag}`);
+    }
+    for (let end = name.length; end > 0; end = name.lastIndexOf("/", end - 1)) {
+      namespaces.push(prefix + name.slice(0, end));
+    }
+  }
+  namespaces.push(prefix, `[${store.root}]`);
+  return {
+    transport: "containers-storage",
+    identity: `${prefix}${named}${id === undefined ? "" : `@${id}`}`,
+    namespaces,
+  };
+}
+
 /**
  * The identity of an image in a folder or file: its path, then each parent folder except the root.
  *

@@ -32,7 +32,7 @@ export interface CopyOptions {
   readonly platform?: Platform;
   /** Leaves the source's signatures behind. */
   readonly removeSignatures?: boolean;
-  /** Said in messages when an image cannot be kept unchanged. Digests are preserved in any case: nothing is ever converted. */
+  /** Refuses a copy that would get another digest: nothing is ever converted, but not every place keeps manifests. Also said in messages. */
   readonly preserveDigests?: boolean;
   /**
    * Judges a manifest and throws when the image may not be copied. Called for each image manifest that will be copied, and for a list only when it is copied alone,
@@ -89,7 +89,9 @@ interface SignedItem extends CopyItem {
  * are read and made; blobs move; manifests and signatures are written; the destination commits. A failure anywhere leaves the destination as it was, once its `close`
  * has been called. The caller opens and closes both sides.
  *
- * Not checked: any policy, unless `enforce` does. Not done: conversion between manifest types, and recompression. An image that the destination cannot hold as it is, is refused.
+ * Not checked: any policy, unless `enforce` does. Not done: conversion between manifest types, and recompression. An image that the destination cannot hold as it is, is
+ * refused; a docker archive and an engine hold its config and layers only. From a local storage, which unpacks layers, an image comes with another manifest for the same
+ * config and layers.
  * @throws StoreError `destination-unsuitable`, `digest-mismatch`, `image-missing` and others of the two sides; FormatError for malformed manifests; UsageError
  *   `identity-missing`; what `enforce` and `sign` throw
  */
@@ -98,10 +100,11 @@ export async function copyImage(
   destination: ImageDestination,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
-  const items = await selectItems(source, options);
-  for (const { manifest, instance, content } of items) {
-    if (content.kind === "image" || items.length === 1) await options.enforce?.(manifest, instance);
+  const judged = await selectItems(source, options);
+  for (const { manifest, instance, content } of judged) {
+    if (content.kind === "image" || judged.length === 1) await options.enforce?.(manifest, instance);
   }
+  const items = await substituteManifests(source, judged, options);
   const top = items.at(-1)!;
   checkDestination(destination, items, top, options);
   const blobs = collectBlobs(items);
@@ -156,12 +159,52 @@ async function selectItems(source: ImageSource, options: CopyOptions): Promise<r
   return [...items, { manifest: top, instance: undefined, content, isTop: true }];
 }
 
+/**
+ * Puts the manifests in place under which the source can give its blobs, where these are not the image's own. What was judged stays what is copied, for config and
+ * layers are the same; signatures about the old manifest would be worth nothing.
+ */
+async function substituteManifests(
+  source: ImageSource,
+  items: readonly CopyItem[],
+  options: CopyOptions,
+): Promise<readonly CopyItem[]> {
+  if (source.substitute === undefined) return items;
+  const result: CopyItem[] = [];
+  for (const item of items) {
+    const substitute = await source.substitute(item.manifest);
+    if (substitute === undefined) {
+      result.push(item);
+      continue;
+    }
+    const { reason } = substitute;
+    const { digest } = item.manifest;
+    if (options.preserveDigests === true || items.length > 1) {
+      throw unsuitable(`cannot copy ${digest} as it is: ${reason}`, "copy it from the registry that it came from");
+    }
+    if (options.removeSignatures !== true && (await readSignatures(source, item)).length > 0) {
+      throw unsuitable(
+        `cannot copy the signatures of ${digest}: ${reason}`,
+        "copy the image without them (--remove-signatures), or from the registry that it came from",
+      );
+    }
+    const manifest = await substitute.fetch();
+    result.push({ ...item, manifest, instance: undefined, content: readContent(manifest) });
+  }
+  return result;
+}
+
 function checkDestination(
   destination: ImageDestination,
   items: readonly CopyItem[],
   top: CopyItem,
   options: CopyOptions,
 ): void {
+  if (options.preserveDigests === true && destination.digestNotKept !== undefined) {
+    throw unsuitable(
+      `cannot copy ${top.manifest.digest} to ${destination.name.text} and preserve its digest: ${destination.digestNotKept}`,
+      "copy to dir: or docker://",
+    );
+  }
   for (const { manifest, content } of items) {
     const reason = destination.manifestUnsupported?.(content.mediaType);
     if (reason === undefined) continue;

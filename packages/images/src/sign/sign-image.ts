@@ -147,7 +147,7 @@ async function selectTargets(source: ImageSource, all: boolean): Promise<readonl
 }
 
 async function openStore(name: ImageName, topDigest: Digest, open: OpenOptions): Promise<AddableStore> {
-  if (name.reference !== undefined && open.docker !== undefined) {
+  if (name.transport === "docker" && name.reference !== undefined && open.docker !== undefined) {
     const { clients, chooseSignatureStore } = open.docker;
     return chooseSignatureStore(clients.clientFor(name.reference.domain), name.reference);
   }

@@ -3,33 +3,27 @@ import { lstat, realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import {
   type Reference,
-  SignetError,
   StoreError,
   UsageError,
+  dockerArchivePolicyIdentity,
   dockerPolicyIdentity,
   formatReference,
-  parseReference,
   pathPolicyIdentity,
   withDefaultTag,
 } from "@signet/core";
 import { errnoOf, fileError } from "../config/file-error.ts";
+import { type HostEnvironment, currentHost } from "../config/host-environment.ts";
+import { knownTransports, malformedName, parseNameReference, shownName } from "./image-name-parts.ts";
+import { parseDaemonName, parseStorageName } from "./local-image-name.ts";
 import type { ImageName } from "./transport.ts";
 
-/** What the field knows besides the four transports that are offered, and where such an image can be brought from. */
+/** What the field knows besides the transports that are offered, and where such an image can be brought from. */
 const transportsElsewhere: ReadonlyMap<string, string> = new Map([
   ["atomic", "use the docker:// name of the registry that the image stream is served from"],
-  [
-    "containers-storage",
-    "`podman push IMAGE dir:PATH` or `podman push IMAGE docker://…` brings it out of the local storage",
-  ],
-  ["docker-archive", "convert it first: `skopeo copy docker-archive:FILE dir:PATH`"],
-  ["docker-daemon", "convert it first: `skopeo copy docker-daemon:IMAGE dir:PATH`"],
   ["ostree", "the transport was withdrawn by its makers"],
   ["sif", "convert it first: `skopeo copy sif:FILE dir:PATH`"],
   ["tarball", "convert it first: `skopeo copy tarball:FILE dir:PATH`"],
 ]);
-
-const known = "docker://, dir:, oci:, oci-archive:";
 
 /** Characters: longest image name looked at; a path can be 4096 long, and a tag comes on top. */
 const MAX_NAME_LENGTH = 8192;
@@ -37,6 +31,8 @@ const MAX_NAME_LENGTH = 8192;
 export interface ImageNameOptions {
   /** Where relative paths start. Default: the working directory of the process. */
   readonly cwd?: string;
+  /** Where the configuration of the local image storage is found. Default: the environment of this process. */
+  readonly host?: HostEnvironment;
 }
 
 /**
@@ -44,12 +40,14 @@ export interface ImageNameOptions {
  * their symbolic links resolved, and of a destination that does not exist yet the folder it will lie in.
  *
  * Not checked: whether the image exists.
- * @param text `docker://host/repo:tag`, `dir:PATH`, `oci:PATH[:TAG|:@N]`, `oci-archive:FILE[:TAG|:@N]`, or a bare docker reference
- * @throws UsageError `image-name-malformed`, `transport-unsupported`; StoreError `file-missing`, `file-unreadable` when the path cannot be resolved
+ * @param text `docker://host/repo:tag`, `dir:PATH`, `oci:PATH[:TAG|:@N]`, `oci-archive:FILE[:TAG|:@N]`, `docker-archive:FILE[:REF|:@N]`, `docker-daemon:REF|ID`,
+ *   `containers-storage:[[STORE]]NAME`, or a bare docker reference
+ * @throws UsageError `image-name-malformed`, `transport-unsupported`; StoreError `file-missing`, `file-unreadable` when the path cannot be resolved; of names in the
+ *   local storage what `locateStore` throws
  */
 export async function parseImageName(text: string, options: ImageNameOptions = {}): Promise<ImageName> {
-  if (text.length > MAX_NAME_LENGTH) throw malformed(text, `longer than ${MAX_NAME_LENGTH} characters`);
-  if (text.includes("\0")) throw malformed(text, "it holds a NUL character");
+  if (text.length > MAX_NAME_LENGTH) throw malformedName(text, `longer than ${MAX_NAME_LENGTH} characters`);
+  if (text.includes("\0")) throw malformedName(text, "it holds a NUL character");
   const cwd = options.cwd ?? process.cwd();
   const colon = text.indexOf(":");
   const transport = colon < 0 ? "" : text.slice(0, colon);
@@ -57,16 +55,27 @@ export async function parseImageName(text: string, options: ImageNameOptions = {
   if (transport === "docker") return dockerName(text, rest);
   if (transport === "dir") return dirName(text, rest, cwd);
   if (transport === "oci" || transport === "oci-archive") return ociName(text, transport, rest, cwd);
+  if (transport === "docker-archive") return dockerArchiveName(text, rest, cwd);
+  if (transport === "docker-daemon") return parseDaemonName(text, rest);
+  if (transport === "containers-storage") return parseStorageName(text, rest, options.host ?? currentHost());
   const elsewhere = transportsElsewhere.get(transport);
   if (elsewhere !== undefined) {
-    throw new UsageError("transport-unsupported", `${shown(text)}: the transport ${transport}: is not offered here`, {
-      hint: elsewhere,
-    });
+    throw new UsageError(
+      "transport-unsupported",
+      `${shownName(text)}: the transport ${transport}: is not offered here`,
+      {
+        hint: elsewhere,
+      },
+    );
   }
   if (looksLikeTransport(transport, rest)) {
-    throw new UsageError("transport-unsupported", `${shown(text)}: unknown transport ${JSON.stringify(transport)}`, {
-      hint: `the transports are ${known}; a bare name means docker://`,
-    });
+    throw new UsageError(
+      "transport-unsupported",
+      `${shownName(text)}: unknown transport ${JSON.stringify(transport)}`,
+      {
+        hint: `the transports are ${knownTransports}; a bare name means docker://`,
+      },
+    );
   }
   return bareName(text);
 }
@@ -78,13 +87,13 @@ function looksLikeTransport(transport: string, rest: string): boolean {
 
 function bareName(text: string): ImageName {
   if (/^(?:\.{0,2}\/|~\/)/.test(text))
-    throw malformed(text, "a path needs its transport in front", `write dir:${text} or oci:${text}`);
+    throw malformedName(text, "a path needs its transport in front", `write dir:${text} or oci:${text}`);
   return dockerReferenceName(text, text);
 }
 
 function dockerName(text: string, rest: string): ImageName {
   if (!rest.startsWith("//")) {
-    throw malformed(
+    throw malformedName(
       text,
       "docker: must be followed by //",
       `write docker://${rest}, or docker://${text} for an image called docker`,
@@ -94,19 +103,10 @@ function dockerName(text: string, rest: string): ImageName {
 }
 
 function dockerReferenceName(text: string, reference: string): ImageName {
-  let parsed: Reference;
-  try {
-    parsed = parseReference(reference);
-  } catch (error) {
-    if (!(error instanceof SignetError)) throw error;
-    throw new UsageError("image-name-malformed", error.message, {
-      cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-    });
-  }
+  const parsed = parseNameReference(reference);
   if (parsed.tag !== undefined && parsed.digest !== undefined) {
     // A registry is asked by one of the two; which one the user meant to rely on must not be guessed.
-    throw malformed(
+    throw malformedName(
       text,
       "a docker name with both a tag and a digest is not supported",
       "leave the tag out: the digest alone names the image",
@@ -142,10 +142,15 @@ async function ociName(text: string, transport: "oci" | "oci-archive", rest: str
   const image = colon < 0 ? "" : rest.slice(colon + 1);
   const position = parsePosition(text, image);
   if (position === undefined && image !== "" && !imageNameForm.test(image)) {
-    throw malformed(text, `invalid image name ${JSON.stringify(image)} after the path`, "write PATH:TAG or PATH:@N");
+    throw malformedName(
+      text,
+      `invalid image name ${JSON.stringify(image)} after the path`,
+      "write PATH:TAG or PATH:@N",
+    );
   }
   const path = await resolvePath(text, colon < 0 ? rest : rest.slice(0, colon), cwd);
-  if (path.includes(":")) throw malformed(text, "the resolved path holds a colon, which separates path and name here");
+  if (path.includes(":"))
+    throw malformedName(text, "the resolved path holds a colon, which separates path and name here");
   return {
     transport,
     text: `${transport}:${path}${image === "" ? "" : `:${image}`}`,
@@ -156,16 +161,41 @@ async function ociName(text: string, transport: "oci" | "oci-archive", rest: str
   };
 }
 
+async function dockerArchiveName(text: string, rest: string, cwd: string): Promise<ImageName> {
+  const colon = rest.indexOf(":");
+  const image = colon < 0 ? undefined : rest.slice(colon + 1);
+  const position = image === undefined ? undefined : parsePosition(text, image);
+  let reference: Reference | undefined;
+  if (image !== undefined && position === undefined) {
+    reference = withDefaultTag(parseNameReference(image));
+    if (reference.digest !== undefined) {
+      throw malformedName(text, "such an archive knows no digests", "write FILE:REPOSITORY:TAG or FILE:@N");
+    }
+  }
+  const path = await resolvePath(text, colon < 0 ? rest : rest.slice(0, colon), cwd);
+  if (path.includes(":"))
+    throw malformedName(text, "the resolved path holds a colon, which separates path and name here");
+  const suffix = reference !== undefined ? `:${formatReference(reference)}` : image === undefined ? "" : `:${image}`;
+  return {
+    transport: "docker-archive",
+    text: `docker-archive:${path}${suffix}`,
+    reference,
+    policyIdentity: dockerArchivePolicyIdentity(),
+    path,
+    ...(position === undefined ? {} : { imagePosition: position }),
+  };
+}
+
 /** `@3`: the fourth image of the index, whatever its name. */
 function parsePosition(text: string, image: string): number | undefined {
   if (!image.startsWith("@")) return undefined;
   if (!/^@[0-9]{1,9}$/.test(image))
-    throw malformed(text, `${JSON.stringify(image)} is not a position`, "a position is written :@0, :@1, …");
+    throw malformedName(text, `${JSON.stringify(image)} is not a position`, "a position is written :@0, :@1, …");
   return Number(image.slice(1));
 }
 
 async function resolvePath(text: string, path: string, cwd: string): Promise<string> {
-  if (path === "") throw malformed(text, "the path is missing");
+  if (path === "") throw malformedName(text, "the path is missing");
   const absolute = resolve(cwd, path);
   try {
     return await realpath(absolute);
@@ -192,14 +222,4 @@ async function isThere(path: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-function malformed(text: string, problem: string, hint?: string): UsageError {
-  return new UsageError("image-name-malformed", `invalid image name ${shown(text)}: ${problem}`, {
-    hint: hint ?? `the transports are ${known}; a bare name means docker://`,
-  });
-}
-
-function shown(text: string): string {
-  return JSON.stringify(text.slice(0, 300));
 }

@@ -1,7 +1,10 @@
 import { UsageError } from "@signet/core";
 import { openDirDestination } from "./dir-destination.ts";
 import { openDirSource } from "./dir-source.ts";
+import type { HostEnvironment } from "../config/host-environment.ts";
 import type { DockerOptions } from "./docker.ts";
+import { openDockerArchiveDestination } from "./docker-archive-destination.ts";
+import { openDockerArchiveSource } from "./docker-archive-source.ts";
 import { openOciArchiveDestination } from "./oci-archive-destination.ts";
 import { openOciArchiveSource } from "./oci-archive-source.ts";
 import { openOciDestination, openOciSource } from "./oci-layout.ts";
@@ -10,8 +13,10 @@ import type { ImageDestination, ImageName, ImageSource } from "./transport.ts";
 
 /** What opening an image may need. */
 export interface OpenOptions {
-  /** Only docker:// uses it. */
+  /** docker:// cannot do without. */
   readonly docker?: DockerOptions;
+  /** docker-daemon: and containers-storage: find the engine, the store and the tools by it. Default: the environment of this process. */
+  readonly host?: HostEnvironment;
   /** Reading: these files are the image, whatever its transport; no other place is looked at. */
   readonly offline?: OfflineImage;
 }
@@ -37,6 +42,16 @@ export async function openImageSource(name: ImageName, options: OpenOptions = {}
       return openOciSource(name);
     case "oci-archive":
       return openOciArchiveSource(name);
+    case "docker-archive":
+      return openDockerArchiveSource(name);
+    case "docker-daemon": {
+      const { openDockerDaemonSource } = await import("./docker-daemon.ts");
+      return openDockerDaemonSource(name, options.host);
+    }
+    case "containers-storage": {
+      const { openStorageSource } = await import("./storage-source.ts");
+      return openStorageSource(name, options.host);
+    }
   }
 }
 
@@ -47,7 +62,7 @@ export async function openImageSource(name: ImageName, options: OpenOptions = {}
  */
 export async function openImageDestination(name: ImageName, options: OpenOptions = {}): Promise<ImageDestination> {
   if (name.imagePosition !== undefined) {
-    throw new UsageError("image-name-malformed", `${name.text}: a position in an index can be read, not written`, {
+    throw new UsageError("image-name-malformed", `${name.text}: a position can be read, not written`, {
       hint: "give the image a name: PATH:TAG",
     });
   }
@@ -62,5 +77,15 @@ export async function openImageDestination(name: ImageName, options: OpenOptions
       return openOciDestination(name);
     case "oci-archive":
       return openOciArchiveDestination(name);
+    case "docker-archive":
+      return openDockerArchiveDestination(name);
+    case "docker-daemon": {
+      const { openDockerDaemonDestination } = await import("./docker-daemon.ts");
+      return openDockerDaemonDestination(name, options.host);
+    }
+    case "containers-storage": {
+      const { openStorageDestination } = await import("./storage-destination.ts");
+      return openStorageDestination(name, options.host);
+    }
   }
 }

@@ -12,6 +12,8 @@ export interface TarHeader {
   readonly size: number;
   /** The type flag, one character; an old archive's NUL has become `0`. */
   readonly type: string;
+  /** What a link points to, as written; empty for anything else. */
+  readonly linkName: string;
 }
 
 /** Offsets and lengths of the header's fields. */
@@ -21,6 +23,7 @@ const SIZE = [124, 12] as const;
 const MTIME = [136, 12] as const;
 const CHECKSUM = [148, 8] as const;
 const TYPE = 156;
+const LINK_NAME = [157, 100] as const;
 const MAGIC = [257, 8] as const;
 const PREFIX = [345, 155] as const;
 
@@ -50,6 +53,7 @@ export function parseTarHeader(block: Uint8Array, what: string): TarHeader {
     name: prefix === "" ? name : `${prefix}/${name}`,
     size: parseSize(block, what),
     type: block[TYPE] === 0 ? "0" : String.fromCharCode(block[TYPE]!),
+    linkName: decodeName(untilNul(block, LINK_NAME), what),
   };
 }
 
@@ -113,12 +117,39 @@ export function writeTarHeader(name: string, size: number): Uint8Array {
   return concatBytes([writeBlock("PaxHeader", body.length, "x"), padded, header]);
 }
 
+/**
+ * A file's header that is one block whatever the size, for content whose size is known only after it was written behind the place of its header. Sizes of 8 GiB and
+ * more stand in GNU's base-256 form, which every reader of the field knows.
+ * @param name ASCII, at most 100 characters
+ */
+export function writeSizedHeader(name: string, size: number): Uint8Array {
+  if (size <= MAX_OCTAL_SIZE) return writeBlock(name, size, "0");
+  const field = new Uint8Array(SIZE[1]);
+  for (let at = field.length - 1, rest = size; rest > 0; at--, rest = Math.floor(rest / 256)) field[at] = rest % 256;
+  field[0] = 0x80;
+  return writeBlock(name, 0, "0", { size: field });
+}
+
+/**
+ * The header of a symbolic link.
+ * @param name ASCII, at most 100 characters
+ * @param target ASCII, at most 100 characters
+ */
+export function writeLinkHeader(name: string, target: string): Uint8Array {
+  return writeBlock(name, 0, "2", { linkName: target });
+}
+
 /** `size` rounded up to whole blocks. */
 export function paddedSize(size: number): number {
   return Math.ceil(size / TAR_BLOCK) * TAR_BLOCK;
 }
 
-function writeBlock(name: string, size: number, type: string): Uint8Array {
+function writeBlock(
+  name: string,
+  size: number,
+  type: string,
+  more: { readonly size?: Uint8Array; readonly linkName?: string } = {},
+): Uint8Array {
   const block = new Uint8Array(TAR_BLOCK);
   const put = (text: string, offset: number): void => block.set(new TextEncoder().encode(text), offset);
   const octal = (value: number, [, length]: readonly [number, number]): string =>
@@ -129,7 +160,9 @@ function writeBlock(name: string, size: number, type: string): Uint8Array {
   put("0000000", 116);
   put(octal(size, SIZE), SIZE[0]);
   put(octal(0, MTIME), MTIME[0]);
+  if (more.size !== undefined) block.set(more.size, SIZE[0]);
   put(type, TYPE);
+  put(more.linkName ?? "", LINK_NAME[0]);
   put(POSIX_MAGIC, MAGIC[0]);
   put(`${checksum(block).toString(8).padStart(6, "0")}\0 `, CHECKSUM[0]);
   return block;

@@ -33,20 +33,25 @@ const MAX_EXTENSION_BYTES: number = 64 * 1024;
 interface Extension {
   readonly name?: string;
   readonly size?: number;
+  readonly linkName?: string;
+  /** It came from one of GNU's headers, which hold one thing each. */
+  readonly isGnu?: boolean;
 }
 
 /**
  * Indexes the regular files of an archive by name, a leading `./` removed. Nothing is written anywhere: names are only ever compared.
  *
- * Refused: links, devices, pipes and sparse files; absolute names, `..`, empty or repeated names; sizes beyond the archive's end; a missing end mark
+ * Refused: links (but see `links`), devices, pipes and sparse files; absolute names, `..`, empty or repeated names; sizes beyond the archive's end; a missing end mark
  * (a truncated archive); compressed archives.
  * @param length bytes of the archive
+ * @param links gets the symbolic links, name to the name they stand for; without it they are refused, as are always hard links and links that lead out of the archive
  * @throws FormatError `image-malformed`
  */
 export async function indexTar(
   reader: TarReader,
   length: number,
   location: string,
+  links?: Map<string, string>,
 ): Promise<ReadonlyMap<string, TarEntry>> {
   const entries = new Map<string, TarEntry>();
   let extension: Extension | undefined;
@@ -69,32 +74,86 @@ export async function indexTar(
     if (size > length - content) throw malformed(`${what}: an entry of ${size} bytes reaches beyond the archive's end`);
     position = content + paddedSize(size);
 
-    if (header.type === "x" || header.type === "L" || header.type === "g") {
+    if (
+      header.type === "x" ||
+      header.type === "L" ||
+      header.type === "g" ||
+      (header.type === "K" && links !== undefined)
+    ) {
       if (size > MAX_EXTENSION_BYTES) throw malformed(`${what}: an extended header of ${size} bytes`);
       const bytes = await readBlocks(reader, content, size, length, what);
       if (header.type === "g") {
         refuseGlobal(bytes, what);
         continue;
       }
-      if (extension !== undefined) throw malformed(`${what}: two extended headers for one entry`);
-      extension = header.type === "L" ? { name: longName(bytes, what) } : readPax(bytes, what);
+      // GNU tar writes a long name and a long link of one entry in two headers.
+      if (extension !== undefined && !completes(extension, header.type)) {
+        throw malformed(`${what}: two extended headers for one entry`);
+      }
+      extension = joinExtensions(extension, readExtension(header.type, bytes, what));
       continue;
     }
 
     const name = cleanName(extension?.name ?? header.name, what);
+    const linkName = extension?.linkName ?? header.linkName;
     extension = undefined;
     if (header.type === "5") {
       if (size !== 0) throw malformed(`${what}: a folder with content`);
     } else if (header.type === "0") {
       if (name === "") throw malformed(`${what}: a file without a name`);
-      if (entries.has(name)) throw malformed(`${what}: ${JSON.stringify(name)} appears twice`);
+      refuseTwice(name, entries, links, what);
       entries.set(name, { offset: content, size });
+    } else if (header.type === "2" && links !== undefined) {
+      if (size !== 0) throw malformed(`${what}: a symbolic link with content`);
+      refuseTwice(name, entries, links, what);
+      links.set(name, resolveLink(name, linkName, what));
     } else {
       throw malformed(
         `${what}: ${JSON.stringify(name)} is ${describeType(header.type)}; only files and folders belong here`,
       );
     }
   }
+}
+
+function refuseTwice(
+  name: string,
+  entries: ReadonlyMap<string, TarEntry>,
+  links: ReadonlyMap<string, string> | undefined,
+  what: string,
+): void {
+  if (entries.has(name) || links?.has(name) === true)
+    throw malformed(`${what}: ${JSON.stringify(name.slice(0, 300))} appears twice`);
+}
+
+/** The name inside the archive that a link at `name` stands for. */
+function resolveLink(name: string, target: string, what: string): string {
+  if (target === "" || target.startsWith("/") || target.includes("\0")) {
+    throw malformed(`${what}: a symbolic link to ${JSON.stringify(target.slice(0, 300))}`);
+  }
+  const parts = name.split("/").slice(0, -1);
+  for (const part of target.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part !== "..") parts.push(part);
+    else if (parts.pop() === undefined) {
+      throw malformed(`${what}: a symbolic link to ${JSON.stringify(target.slice(0, 300))} leads out of the archive`);
+    }
+  }
+  return parts.join("/");
+}
+
+/** True when a header of type `L` or `K` adds what the other one of the two left open. */
+function completes(extension: Extension, type: string): boolean {
+  if (extension.isGnu !== true || (type !== "L" && type !== "K")) return false;
+  return (type === "L" ? extension.name : extension.linkName) === undefined;
+}
+
+function joinExtensions(first: Extension | undefined, second: Extension): Extension {
+  return { ...first, ...second };
+}
+
+function readExtension(type: string, bytes: Uint8Array, what: string): Extension {
+  if (type === "L") return { name: longName(bytes, what), isGnu: true };
+  return type === "K" ? { linkName: longName(bytes, what), isGnu: true } : readPax(bytes, what);
 }
 
 async function readBlocks(
@@ -150,8 +209,10 @@ function readPax(bytes: Uint8Array, what: string): Extension {
   }
   const name = records.get("path");
   const size = records.get("size");
+  const linkName = records.get("linkpath");
   return {
     ...(name === undefined ? {} : { name }),
+    ...(linkName === undefined ? {} : { linkName }),
     ...(size === undefined ? {} : { size: parseDecimalSize(size, what) }),
   };
 }

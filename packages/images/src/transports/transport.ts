@@ -2,22 +2,47 @@ import type { Digest, PolicyIdentity, Reference } from "@signet/core";
 import type { SignatureReading } from "../stores/signature-store.ts";
 
 /** Transports by the names that policy.json and image names use. */
-export type TransportName = "docker" | "dir" | "oci" | "oci-archive";
+export type TransportName =
+  | "docker"
+  | "dir"
+  | "oci"
+  | "oci-archive"
+  | "docker-archive"
+  | "docker-daemon"
+  | "containers-storage";
+
+/** Where a store of podman and its kin lies. */
+export interface StoreLocation {
+  /** Storage driver, such as `overlay`. */
+  readonly driver: string;
+  /** Absolute. */
+  readonly root: string;
+  /** As the user wrote it, `[driver@root…]`; empty when the store of this machine's configuration is meant. */
+  readonly written: string;
+}
 
 /** An image name as the user wrote it, parsed and resolved. */
 export interface ImageName {
   readonly transport: TransportName;
   /** Canonical text with its transport: `docker://docker.io/library/busybox:latest`, `dir:/abs/path`. */
   readonly text: string;
-  /** The logical docker reference; undefined for dir, oci and oci-archive. */
+  /** The logical docker reference; undefined for dir, oci and oci-archive, and for images that are named by their id or place in an archive. */
   readonly reference: Reference | undefined;
+  /** Of an image in a local storage it is complete only once the image was found: `ImageSource.name` has it with the image's id. */
   readonly policyIdentity: PolicyIdentity;
-  /** dir, oci and oci-archive: the absolute path with symbolic links resolved. */
+  /** dir, oci, oci-archive and docker-archive: the absolute path with symbolic links resolved. */
   readonly path?: string;
   /** oci and oci-archive: `org.opencontainers.image.ref.name` of the image inside; absent when none was given. */
   readonly imageName?: string;
-  /** oci and oci-archive, sources only: position of the image in `index.json`, from 0, written `:@N`. */
+  /** oci, oci-archive and docker-archive, sources only: position of the image in the index, from 0, written `:@N`. */
   readonly imagePosition?: number;
+  /**
+   * docker-daemon and containers-storage: the image's id, 64 hex digits. With containers-storage also the beginning of one, which goes before a reference of the same
+   * text if an image has it.
+   */
+  readonly imageId?: string;
+  /** containers-storage: the store. */
+  readonly store?: StoreLocation;
 }
 
 /** Manifest bytes exactly as stored; the digest was computed over them, and compared where one was asked for. */
@@ -47,13 +72,24 @@ export interface BlobDescriptor {
  * digest or size differs, so a consumer must not act on a blob before the stream has ended without error.
  */
 export interface ImageSource extends AsyncDisposable {
+  /** What was asked for; of an image in a local storage with the id that it was found under. */
   readonly name: ImageName;
   /** The top manifest, or with `instance` the one of that digest. The top manifest is fetched once and then kept. */
   manifest(instance?: Digest): Promise<RawManifest>;
   blob(descriptor: BlobDescriptor): AsyncIterable<Uint8Array>;
   /** Signatures stored for the manifest with `digest`. */
   signatures(digest: Digest): Promise<SignatureReading>;
+  /** For sources that cannot give every image's layers as its manifest names them. Undefined, or no such method: this one's are there. */
+  substitute?(manifest: RawManifest): Promise<SubstituteManifest | undefined>;
   close(): Promise<void>;
+}
+
+/** How an image can be copied whose layers were not kept as they came. */
+export interface SubstituteManifest {
+  /** Why the image's own manifest cannot be copied, for messages. */
+  readonly reason: string;
+  /** Another manifest for the same content: its config is that of the image's own manifest, and its layers are those that this config names. Its blobs can be read. */
+  fetch(): Promise<RawManifest>;
 }
 
 /** Writes one image. Nothing is visible under its final name before `commit`. */
@@ -61,6 +97,8 @@ export interface ImageDestination extends AsyncDisposable {
   readonly name: ImageName;
   /** Undefined when signatures can be kept; else why not, for the error message. */
   signaturesUnsupported(): Promise<string | undefined>;
+  /** Set by destinations that keep no manifest: why the image has another digest there. */
+  readonly digestNotKept?: string;
   /** Undefined (or no such method) when manifests of that media type can be kept unchanged; else why not. Asked before anything is written. */
   manifestUnsupported?(mediaType: string): string | undefined;
   hasBlob(descriptor: BlobDescriptor): Promise<boolean>;
