@@ -15,8 +15,9 @@ export async function rewriteArchive(
   for await (const entry of extractor as unknown as AsyncIterable<TarFile>) {
     const parts: Uint8Array[] = [];
     for await (const chunk of entry) parts.push(chunk);
-    const { name, type } = entry.header;
+    const { name, type, linkname } = entry.header;
     if (type === "directory") packer.entry({ name, type });
+    else if (type === "symlink") packer.entry({ name, type, linkname: linkname ?? "" });
     else {
       const bytes = change(name, new Uint8Array(Buffer.concat(parts)));
       if (bytes !== undefined) packer.entry({ name }, Buffer.from(bytes));
@@ -29,5 +30,5 @@ export async function rewriteArchive(
 }
 
 interface TarFile extends AsyncIterable<Uint8Array> {
-  readonly header: { readonly name: string; readonly type: string };
+  readonly header: { readonly name: string; readonly type: string; readonly linkname?: string | null };
 }

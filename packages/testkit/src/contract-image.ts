@@ -86,6 +86,37 @@ export function contractImage(options: ContractImageOptions = {}): ContractImage
   };
 }
 
+/**
+ * A single image of the one form that a docker archive gives back octet for octet: docker's schema 2, written as Go writes it, with plain layers that the config names.
+ * Layers of `options` must be plain.
+ */
+export function archivedContractImage(options: Pick<ContractImageOptions, "layers" | "seed"> = {}): ContractImage {
+  const { seed = "seed" } = options;
+  const layers =
+    options.layers ??
+    [`first layer of ${seed}`, `second layer of ${seed}`.repeat(1000)].map((text) =>
+      contractBlob(encode(text), types.docker.layer),
+    );
+  const diffIds = layers.map(({ descriptor }) => descriptor.digest);
+  const config = contractBlob(
+    encode(JSON.stringify({ os: "linux", seed, rootfs: { type: "layers", diff_ids: diffIds } })),
+    types.docker.config,
+  );
+  const describe = ({ descriptor: { digest, size } }: ContractBlob, mediaType: string): object => ({
+    mediaType,
+    size,
+    digest,
+  });
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: types.docker.manifest,
+    config: describe(config, types.docker.config),
+    layers: layers.map((layer) => describe(layer, types.docker.layer)),
+  };
+  const top = rawManifest(encode(JSON.stringify(manifest)), types.docker.manifest, "sha256");
+  return { instances: [], top, blobs: [config, ...layers] };
+}
+
 /** A list of two images for different platforms. */
 export function contractList(options: ContractImageOptions = {}): ContractImage {
   const { format = "oci", seed = "seed", algorithm = "sha256" } = options;

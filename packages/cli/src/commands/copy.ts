@@ -68,7 +68,7 @@ const removeSignaturesOption: FlagOption = {
 const preserveDigestsOption: FlagOption = {
   kind: "flag",
   name: "preserve-digests",
-  summary: "Fail rather than change a digest; Signet never changes one",
+  summary: "Fail where the image would get another digest: docker-archive:, docker-daemon:, from containers-storage:",
 };
 const digestFileOption: TextOption = {
   kind: "text",
@@ -82,12 +82,16 @@ export const command: Command = {
   name,
   summary: "Copy an image under the policy, with its signatures",
   description: [
-    "Copies an image byte for byte. The policy judges the source first; nothing is written unless it accepts. Every byte is hashed as it arrives, signatures are carried along, and nothing has the destination's name before everything is there.",
+    "Copies an image byte for byte; docker-archive: and docker-daemon: get its config and its unpacked layers. The policy judges the source first; nothing is written unless it accepts. Every byte is hashed as it arrives, signatures are carried along, and nothing has the destination's name before everything is there.",
     "Exit status 1 means that the policy rejected the image.",
   ],
   arguments: [
-    { name: "SOURCE", summary: "docker://…, dir:…, oci:… or oci-archive:…; a bare name means docker://" },
-    { name: "DESTINATION", summary: "The same; oci: and oci-archive: cannot keep signatures" },
+    {
+      name: "SOURCE",
+      summary:
+        "docker://…, dir:…, oci:…, oci-archive:…, docker-archive:…, docker-daemon:… or containers-storage:…; a bare name means docker://",
+    },
+    { name: "DESTINATION", summary: "The same; docker://, dir: and containers-storage: keep signatures" },
   ],
   options: [
     policyOption,
@@ -117,6 +121,10 @@ export const command: Command = {
       purpose: "A whole multi-platform image, with its signatures",
     },
     {
+      line: "signet copy registry.example.com/app:1 docker-archive:app.tar:registry.example.com/app:1 --remove-signatures",
+      purpose: "A file for docker load and podman load, from an image that was judged",
+    },
+    {
       line: "signet copy dir:app docker://registry.example.com/app:1 --sign-by release@example.com",
       purpose: "Publish and sign in one step",
     },
@@ -136,7 +144,7 @@ export const command: Command = {
     await using destinationAccess = await openImageAccess(invocation, destinationRegistryOptions, runtime);
     await using source = await openImageSource(sourceName, sourceAccess.open);
     await using destination = await openImageDestination(destinationName, destinationAccess.open);
-    const finished = runtime.interruption.onInterrupt(() => destination.close());
+    const finished = runtime.interruption.onInterrupt(() => Promise.allSettled([destination.close(), source.close()]));
     const { readPlatform } = await import("../images/platform-options.ts");
     const result = await copyImage(source, destination, {
       selection,

@@ -32,7 +32,13 @@ export const command: Command = {
   description: [
     "Shows what an image is made of: digest, type, layers or platforms, and the signatures stored for it with what they claim. Nothing is verified: the claims are marked as such, and `signet verify` judges them.",
   ],
-  arguments: [{ name: "IMAGE", summary: "docker://…, dir:…, oci:… or oci-archive:…; a bare name means docker://" }],
+  arguments: [
+    {
+      name: "IMAGE",
+      summary:
+        "docker://…, dir:…, oci:…, oci-archive:…, docker-archive:…, docker-daemon:… or containers-storage:…; a bare name means docker://",
+    },
+  ],
   options: [
     rawOption,
     outputFormatOption,

@@ -62,7 +62,8 @@ export const command: Command = {
   arguments: [
     {
       name: "IMAGE",
-      summary: "docker://…, dir:…, oci:… or oci-archive:…; a bare name means docker://",
+      summary:
+        "docker://…, dir:…, oci:…, oci-archive:…, docker-archive:…, docker-daemon:… or containers-storage:…; a bare name means docker://",
       optional: true,
       repeats: true,
     },

@@ -152,10 +152,14 @@ async function openStore(name: ImageName, topDigest: Digest, open: OpenOptions):
     return chooseSignatureStore(clients.clientFor(name.reference.domain), name.reference);
   }
   if (name.transport === "dir") return dirStore(name.path!, topDigest);
-  throw new StoreError("destination-unsuitable", `${name.text}: ${name.transport}: has no place for signatures`, {
-    side: "destination",
-    hint: "copy the image to dir: or docker://, and sign it there",
-  });
+  throw new StoreError(
+    "destination-unsuitable",
+    `${name.text}: ${name.transport}: has no place for signatures that could be added to`,
+    {
+      side: "destination",
+      hint: "copy the image to dir: or docker://, and sign it there",
+    },
+  );
 }
 
 function sign({ manifest }: Target, identity: string, options: SignOptions): Promise<CreatedSignature> {

@@ -1,5 +1,5 @@
 /** `docker-daemon:`: images in the docker engine of this machine, or behind podman's service. What goes over its socket is a docker archive. */
-import { open, rm } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError, formatReference } from "@signet/core";
 import { type HostEnvironment, currentHost } from "../config/host-environment.ts";
@@ -27,7 +27,7 @@ export async function openDockerDaemonSource(
   try {
     const handle = await open(path, "wx+", 0o600);
     try {
-      await rm(path);
+      await folder.remove();
       await saveImage(engine, wanted, handle, new AbortController().signal);
       return await openArchiveFile(name, { label: `${name.text} as the engine saved it`, handle });
     } catch (error) {

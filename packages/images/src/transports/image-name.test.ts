@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, realpath, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { SignetError } from "@signet/core";
+import { SignetError, formatReference } from "@signet/core";
 import fc from "fast-check";
 import { parseImageName } from "./image-name.ts";
 import type { ImageName } from "./transport.ts";
@@ -65,15 +65,7 @@ describe("parseImageName", () => {
   });
 
   it("names the way round for transports that others offer", async () => {
-    for (const transport of [
-      "atomic",
-      "containers-storage",
-      "docker-archive",
-      "docker-daemon",
-      "ostree",
-      "sif",
-      "tarball",
-    ]) {
+    for (const transport of ["atomic", "ostree", "sif", "tarball"]) {
       const error = await refusal(`${transport}:/x/y:1`);
       assert.equal(error.code, "transport-unsupported", transport);
       assert.match(error.message, /is not offered here/);
@@ -96,6 +88,9 @@ describe("parseImageName", () => {
       "dir:",
       "oci:",
       "oci-archive:",
+      "docker-archive:",
+      "docker-daemon:",
+      "containers-storage:[vfs@/r]",
       ":",
       "docker://UPPER/x",
       "a b",
@@ -151,6 +146,77 @@ describe("parseImageName", () => {
     }
   });
 
+  it("takes of a docker-archive: a reference with its tag, or a position, and gives it no policy identity", async () => {
+    for (const [text, reference, position] of [
+      ["a.tar", undefined, undefined],
+      ["a.tar:busybox", "docker.io/library/busybox:latest", undefined],
+      ["a.tar:example.com:5000/app:1", "example.com:5000/app:1", undefined],
+      ["a.tar:@3", undefined, 3],
+    ] as const) {
+      const name = await parseImageName(`docker-archive:${text}`, { cwd: folder });
+      assert.equal(name.path, join(folder, "a.tar"));
+      assert.equal(name.reference && formatReference(name.reference), reference);
+      assert.equal(name.imagePosition, position);
+      assert.deepEqual(name.policyIdentity, { transport: "docker-archive", identity: "", namespaces: [] });
+    }
+    for (const bad of ["a.tar:", "a.tar:@", "a.tar:@x", "a.tar:UPPER", `a.tar:x@sha256:${"0".repeat(64)}`]) {
+      assert.equal((await refusal(`docker-archive:${bad}`)).code, "image-name-malformed", bad);
+    }
+  });
+
+  it("takes of a docker-daemon: a name with its tag, or an image id, which has no policy identity", async () => {
+    const name = await parseImageName("docker-daemon:busybox:1");
+    assert.equal(name.text, "docker-daemon:docker.io/library/busybox:1");
+    assert.deepEqual(name.policyIdentity, {
+      transport: "docker-daemon",
+      identity: "docker.io/library/busybox:1",
+      namespaces: ["docker.io/library/busybox", "docker.io/library", "docker.io", "*.io"],
+    });
+    const byId = await parseImageName(`docker-daemon:sha256:${"a".repeat(64)}`);
+    assert.equal(byId.imageId, "a".repeat(64));
+    assert.deepEqual(byId.policyIdentity, { transport: "docker-daemon", identity: "", namespaces: [] });
+    for (const bad of [
+      "busybox",
+      "sha256:abc",
+      "a".repeat(64),
+      `sha512:${"a".repeat(128)}@x`,
+      `busybox@sha256:${"a".repeat(64)}`,
+      `busybox:1@sha256:${"a".repeat(64)}`,
+    ]) {
+      const error = await refusal(`docker-daemon:${bad}`);
+      assert.equal(error.code, "image-name-malformed", bad);
+      assert.ok(error.hint !== undefined, bad);
+    }
+  });
+
+  it("takes of the local storage names, digests and ids, in the store that is written or the configured one", async () => {
+    const [id, digest] = ["a".repeat(64), `sha256:${"b".repeat(64)}`];
+    for (const [image, identity] of [
+      ["busybox", "docker.io/library/busybox:latest"],
+      ["example.com/a/b:1", "example.com/a/b:1"],
+      [`example.com/a@${digest}`, `example.com/a@${digest}`],
+      [`example.com/a:1@${digest}`, `example.com/a:1@${digest}`],
+      [`example.com/a:1@${id}`, `example.com/a:1@${id}`],
+      [`example.com/a@${digest}@${id}`, `example.com/a@${digest}@${id}`],
+      [`@${id}`, `@${id}`],
+      [id, `@${id}`],
+    ] as const) {
+      for (const store of ["[vfs@/r]", "[vfs@/r+/run]", "[vfs@/x/../r+/run:vfs.a=b,c]"]) {
+        const name = await parseImageName(`containers-storage:${store}${image}`);
+        assert.equal(name.policyIdentity.identity, `[vfs@/r]${identity}`);
+        assert.deepEqual(name.store, { driver: "vfs", root: "/r", written: store });
+      }
+    }
+    const file = join(folder, "storage.conf");
+    await writeFile(file, '[storage]\ndriver = "vfs"\ngraphroot = "/configured"\n');
+    const host = { env: { CONTAINERS_STORAGE_CONF: file }, uid: 0, home: folder };
+    const name = await parseImageName("containers-storage:busybox", { host });
+    assert.equal(name.policyIdentity.identity, "[vfs@/configured]docker.io/library/busybox:latest");
+    for (const bad of ["[vfs@/r", "[/r]a", "[@/r]a", "[vfs@r]a", "[vfs@/r+run]a", "[]a", "[vfs@/r]", "[vfs@/r]a@b"]) {
+      assert.equal((await refusal(`containers-storage:${bad}`)).code, "image-name-malformed", bad);
+    }
+  });
+
   it("fails only with errors of its own, and understands its own canonical text", async () => {
     const piece = fc.constantFrom(
       ...[
@@ -158,6 +224,10 @@ describe("parseImageName", () => {
         "dir",
         "oci",
         "oci-archive",
+        "docker-archive",
+        "docker-daemon",
+        "containers-storage",
+        "[vfs@/r]",
         "sif",
         ":",
         "//",
@@ -181,12 +251,16 @@ describe("parseImageName", () => {
       fc.asyncProperty(fc.oneof(texts, fc.string({ maxLength: 60 })), async (text) => {
         let name: ImageName;
         try {
-          name = await parseImageName(text, { cwd: folder });
+          name = await parseImageName(text, { cwd: folder, host: { env: {}, uid: 0, home: folder, root: folder } });
         } catch (error) {
           assert.ok(error instanceof SignetError, String(error));
           return;
         }
-        assert.deepEqual(await parseImageName(name.text, { cwd: "/" }), name);
+        // A store that was not written is written in the canonical text.
+        const { store } = name;
+        const written =
+          store?.written === "" ? { ...name, store: { ...store, written: `[${store.driver}@${store.root}]` } } : name;
+        assert.deepEqual(await parseImageName(name.text, { cwd: "/" }), written);
       }),
       { numRuns: 2000, seed: 3 },
     );

@@ -60,7 +60,10 @@ export async function parseStorageName(text: string, rest: string, host: HostEnv
   const image = parseStoredImage(text, rest.slice(close + 1));
   const store = close < 0 ? { ...(await locateStore(host)), written: "" } : parseStore(text, rest.slice(0, close + 1));
   const name = nameStoredImage(store, image);
-  return image.beginning === undefined ? name : { ...name, imageId: image.beginning };
+  const { beginning } = image;
+  if (beginning === undefined) return name;
+  // Another image than the one of that name may be meant, so the name in full would not say the same.
+  return { ...name, text: `${name.transport}:${storeText(store)}${beginning}`, imageId: beginning };
 }
 
 /**
@@ -73,14 +76,19 @@ export function nameStoredImage(
 ): ImageName {
   const { reference, id } = image;
   const policyIdentity = storagePolicyIdentity(store, image);
+  const named = reference === undefined ? "" : formatReference(reference);
   return {
     transport: "containers-storage",
-    text: `containers-storage:${policyIdentity.identity}`,
+    text: `containers-storage:${storeText(store)}${named}${id === undefined ? "" : `@${id}`}`,
     reference,
     policyIdentity,
     store,
     ...(id === undefined ? {} : { imageId: id }),
   };
+}
+
+function storeText({ written, driver, root }: StoreLocation): string {
+  return written === "" ? `[${driver}@${root}]` : written;
 }
 
 const storeHint = "write containers-storage:[driver@/graph/root]NAME, such as [overlay@/var/lib/containers/storage]";

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import type { TestContext } from "node:test";
 import { type Digest, digestAlgorithm, digestHex } from "@signet/core";
 import { makeTempDir, requireTool, startDockerRegistry, startTestRegistry } from "@signet/testkit";
 import { rewriteArchive } from "@signet/testkit/archive-rewriting";
+import { archivedContractImage } from "@signet/testkit/contract-image";
 import { type TransportUnderTest, describeTransport } from "@signet/testkit/transport-contract";
 import { blobFile, manifestFile } from "./dir-layout.ts";
 import { currentHost } from "../config/host-environment.ts";
@@ -95,6 +96,28 @@ describeTransport("oci-archive:", layoutTraits, async (t) =>
     (folder, digest, change) =>
       rewriteArchive(join(folder, "archive.tar"), (name, bytes) => (name === blobPath(digest) ? change(bytes) : bytes)),
   ),
+);
+
+describeTransport(
+  "docker-archive:",
+  {
+    keepsSignatures: false,
+    keepsDockerManifests: false,
+    checksBlobsThere: false,
+    algorithms: [],
+    makeImage: archivedContractImage,
+  },
+  async (t) => {
+    const place = placeAt(
+      t,
+      (folder) => `docker-archive:${join(folder, "archive.tar")}`,
+      (folder, digest, change) =>
+        rewriteArchive(join(folder, "archive.tar"), (name, bytes) =>
+          name === `${digestHex(digest)}.tar` ? change(bytes) : bytes,
+        ),
+    );
+    return { ...place, clear: () => rm(place.path, { force: true }) };
+  },
 );
 
 const registryTraits = { keepsSignatures: true, keepsDockerManifests: true, checksBlobsThere: false };
