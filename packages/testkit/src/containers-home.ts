@@ -18,6 +18,10 @@ export interface ContainersHome extends Disposable {
   readonly authFile: string;
   /** Where podman and skopeo look for `certs.d/HOST`. */
   readonly certsDir: string;
+  /** The storage that both tools use, as policy.json writes it: `vfs@/path`. */
+  readonly store: string;
+  /** What podman must be started with; {@link podman} adds it. */
+  readonly podmanFlags: readonly string[];
   /** Their environment, for running Signet with the same configuration. */
   readonly env: Readonly<Record<string, string>>;
   /** Writes policy.json from a value, or as it stands from a text. */
@@ -103,6 +107,8 @@ export function makeContainersHome(): ContainersHome {
     registriesDir,
     authFile,
     certsDir,
+    store: `${storage.driver}@${storage.graphroot}`,
+    podmanFlags,
     env,
     writePolicy,
     writeRegistriesD(file, content) {

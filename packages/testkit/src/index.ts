@@ -11,6 +11,8 @@ export { makeGpgHome } from "./gpg-home.ts";
 export type { GpgAlgorithm, GpgHome, GpgKey, GpgKeyOptions } from "./gpg-home.ts";
 export { makeSeededRandom } from "./seeded-random.ts";
 export type { SeededRandom } from "./seeded-random.ts";
+export { startPodmanService } from "./podman-service.ts";
+export type { PodmanService } from "./podman-service.ts";
 export { startLoopbackServer } from "./loopback-server.ts";
 export type { LoopbackServer } from "./loopback-server.ts";
 export { makeTempDir } from "./temp-dir.ts";
