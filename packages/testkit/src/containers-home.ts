@@ -64,7 +64,8 @@ export function makeContainersHome(): ContainersHome {
   // Locks in files: the default, a segment of shared memory, is common to every podman of the machine.
   writeFileSync(
     env.CONTAINERS_CONF,
-    '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nlock_type = "file"\n',
+    '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nlock_type = "file"\n' +
+      `tmp_dir = ${JSON.stringify(dir.join("libpod-tmp"))}\n`,
   );
   const storage = { driver: "vfs", graphroot: dir.join("storage"), runroot: dir.join("storage-run") };
   const storageLines = Object.entries(storage).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);

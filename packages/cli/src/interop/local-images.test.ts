@@ -1,8 +1,15 @@
 /** Images of docker archives, an engine and the local storage: Signet, skopeo and podman bring the same ones to the same places and judge them alike. */
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { type PodmanService, type TestImage, buildTestImage, startPodmanService, writeDirImage } from "@signet/testkit";
+import {
+  type PodmanService,
+  type TestImage,
+  buildTestImage,
+  findTool,
+  startPodmanService,
+  writeDirImage,
+} from "@signet/testkit";
 import {
   type Bench,
   assertDone,
@@ -314,6 +321,21 @@ void describe("local images", { concurrency: false }, () => {
         const run = await bench.signet(["copy", "--insecure-policy", "--remove-signatures", from, to], { env });
         assert.equal(run.status, 2);
         assert.match(run.stderr, /skopeo.* is needed .* is not installed\nhint: install skopeo/);
+      }
+    });
+
+    void it("come out through podman where skopeo is not installed", async (t) => {
+      if (!hasTools(t)) return;
+      const tools = bench.path("podman-only");
+      mkdirSync(tools);
+      symlinkSync(findTool("podman")!, `${tools}/podman`);
+      const [byPodman, bySkopeo] = [bench.path(), bench.path()];
+      const name = stored.replace(":", `:[${bench.home.store}+${bench.home.path}/storage-run]`);
+      const args = ["copy", "--insecure-policy", "--remove-signatures", name, `dir:${byPodman}`];
+      assertDone(await bench.signet(args, { env: { PATH: tools } }));
+      await copy(stored, `dir:${bySkopeo}`, "--remove-signatures");
+      for (const file of readdirSync(bySkopeo)) {
+        assert.deepEqual(readFileSync(`${byPodman}/${file}`), readFileSync(`${bySkopeo}/${file}`), file);
       }
     });
 

@@ -2,11 +2,18 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { parseReference, withDefaultTag } from "../reference/reference.ts";
-import { dockerPolicyIdentity, pathPolicyIdentity } from "./image-identity.ts";
+import {
+  dockerArchivePolicyIdentity,
+  dockerDaemonPolicyIdentity,
+  dockerPolicyIdentity,
+  pathPolicyIdentity,
+  storagePolicyIdentity,
+} from "./image-identity.ts";
 import type { Policy } from "./policy.ts";
 import { parsePolicy } from "./policy-document.ts";
 import type { PolicyIdentity } from "./policy-identity.ts";
 import { findGoverningScope } from "./scope-lookup.ts";
+import { explainInvalidScope } from "./scope-rules.ts";
 
 const accept = [{ type: "insecureAcceptAnything" }];
 
@@ -53,6 +60,58 @@ describe("docker identities", () => {
   });
   test("a reference with both tag and digest has none", () => {
     assert.throws(() => docker(`example.com/a:b@sha256:${"a".repeat(64)}`), { code: "reference-malformed" });
+  });
+});
+
+describe("identities of local images", () => {
+  const store = { driver: "overlay", root: "/var/lib/containers/storage" };
+  const prefix = `[${store.driver}@${store.root}]`;
+  const [digest, id] = [`sha256:${"a".repeat(64)}`, "b".repeat(64)];
+
+  test("an image in an engine has those of a docker image, one named by its id and one in an archive have none", () => {
+    const reference = parseReference("localhost/app:1");
+    assert.deepEqual(dockerDaemonPolicyIdentity(reference), {
+      transport: "docker-daemon",
+      identity: "localhost/app:1",
+      namespaces: ["localhost/app", "localhost"],
+    });
+    const none = { identity: "", namespaces: [] };
+    assert.deepEqual(dockerDaemonPolicyIdentity(undefined), { transport: "docker-daemon", ...none });
+    assert.deepEqual(dockerArchivePolicyIdentity(), { transport: "docker-archive", ...none });
+    const policy = policyWith({ "docker-daemon": ["", "localhost"], "docker-archive": [""] });
+    assert.equal(findGoverningScope(policy, dockerDaemonPolicyIdentity(reference)).scope.scope, "localhost");
+    assert.equal(findGoverningScope(policy, dockerDaemonPolicyIdentity(undefined)).scope.scope, "");
+    assert.equal(findGoverningScope(policy, dockerArchivePolicyIdentity()).scope.scope, "");
+  });
+
+  test("an image in the local storage goes from its id over its name down to the store without its driver", () => {
+    const reference = parseReference(`example.com/ns/app:1@${digest}`);
+    assert.deepEqual(storagePolicyIdentity(store, { reference, id }), {
+      transport: "containers-storage",
+      identity: `${prefix}example.com/ns/app:1@${digest}@${id}`,
+      namespaces: [
+        `${prefix}example.com/ns/app:1@${digest}`,
+        `${prefix}example.com/ns/app:1`,
+        `${prefix}example.com/ns/app`,
+        `${prefix}example.com/ns`,
+        `${prefix}example.com`,
+        prefix,
+        `[${store.root}]`,
+      ],
+    });
+    assert.deepEqual(storagePolicyIdentity(store, { id }), {
+      transport: "containers-storage",
+      identity: `${prefix}@${id}`,
+      namespaces: [prefix, `[${store.root}]`],
+    });
+  });
+
+  test("every scope that an image in the local storage can have is one that policy.json takes", () => {
+    const reference = parseReference(`example.com/ns/app@${digest}`);
+    const { identity, namespaces } = storagePolicyIdentity(store, { reference, id });
+    for (const scope of [identity, ...namespaces]) {
+      assert.equal(explainInvalidScope("containers-storage", scope), undefined, scope);
+    }
   });
 });
 
