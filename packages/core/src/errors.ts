@@ -46,6 +46,12 @@ export const errorTable = {
     meaning: "Compressed data is damaged, ends too early, or has octets after its end.",
     remedy: "Fetch or make the file again.",
   },
+  "conversion-refused": {
+    kind: "format",
+    meaning:
+      "A manifest would have to be converted to another format, and that would invalidate signatures, change a digest that is to stay, or lose what the other format cannot say.",
+    remedy: "Copy the image as it is, or follow the hint; what has a new digest is signed anew.",
+  },
   "credential-helper-failed": {
     kind: "store",
     meaning: "A credential helper could not be started, took too long, or reported a problem.",

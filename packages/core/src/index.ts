@@ -100,6 +100,11 @@ export type {
 } from "./verify/signed-message.ts";
 
 // Formats: manifests, simple-signing payloads, signature blobs
+export { convertImageManifest } from "./formats/manifest/convert-image.ts";
+export { convertManifestList } from "./formats/manifest/convert-list.ts";
+export type { ConvertedInstance } from "./formats/manifest/convert-list.ts";
+export { formatOfManifest } from "./formats/manifest/convert-media-types.ts";
+export type { ManifestFormat } from "./formats/manifest/convert-media-types.ts";
 export type { Platform, UntrustedDescriptor, UntrustedInstance } from "./formats/manifest/descriptor.ts";
 export { parseManifest } from "./formats/manifest/manifest.ts";
 export type { UntrustedImageManifest, UntrustedManifest, UntrustedManifestList } from "./formats/manifest/manifest.ts";

@@ -10,6 +10,9 @@ export const OCI_INDEX_TYPE = "application/vnd.oci.image.index.v1+json";
 /** The config of an image whose manifest is docker's schema 2. */
 export const DOCKER_CONFIG_TYPE = "application/vnd.docker.container.image.v1+json";
 
+/** The config of an image whose manifest is the OCI's. */
+export const OCI_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
+
 /** A media type of a manifest that Signet reads. */
 export type ManifestMediaType =
   | typeof OCI_MANIFEST_TYPE
