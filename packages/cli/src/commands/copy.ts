@@ -1,9 +1,10 @@
-import { type Policy, RejectedError, createSignature, insecureAcceptAnythingPolicy } from "@signet/core";
-import { nodeEngine } from "@signet/core/node-engine";
-import type { CopyOptions, CopySelection, ImageSource } from "@signet/images";
-import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ManifestFormat } from "@signet/core";
+import type { CopyResult, CopySelection, ImageName, OpenOptions, StoreKind } from "@signet/images";
+import type { Command, FlagOption, Invocation, ListOption, TextOption } from "../command-line/command.ts";
 import {
   insecurePolicyOption,
+  outputFormatOption,
   overrideArchOption,
   overrideOsOption,
   overrideVariantOption,
@@ -12,7 +13,7 @@ import {
   retryTimesOption,
 } from "../command-line/common-options.ts";
 import { exitCodes } from "../command-line/exit-code.ts";
-import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
+import { openPgpOptions } from "../command-line/openpgp-options.ts";
 import { usage } from "../command-line/parse.ts";
 import { parseReferenceArgument } from "../command-line/reference-argument.ts";
 import {
@@ -20,8 +21,8 @@ import {
   registryOptions,
   sourceRegistryOptions,
 } from "../command-line/registry-options.ts";
-import { readPassphrase } from "../keys/passphrase.ts";
-import type { Runtime } from "../runtime.ts";
+import { refuseOtherSigners, signingOptions } from "../images/copy-signing-options.ts";
+import type { Interruption } from "../interruption.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
 const name = "copy";
@@ -39,36 +40,44 @@ const multiArchOption: TextOption = {
   choices: ["system", "all", "index-only"],
   summary: "Of a list copy this platform's instance, everything, or the list alone (default system)",
 };
-const signByOption: TextOption = {
-  kind: "text",
-  name: "sign-by",
-  value: "KEY",
-  summary: "Add a signature by this key: a secret key file, or a key of the gpg keyring",
-  completion: "file",
-};
-const signIdentityOption: TextOption = {
-  kind: "text",
-  name: "sign-identity",
-  value: "REF",
-  summary: "What the new signature is for, with its tag or digest (default: the destination's name)",
-  completion: "nothing",
-};
-const signPassphraseFileOption: TextOption = {
-  kind: "text",
-  name: "sign-passphrase-file",
-  value: "FILE",
-  summary: "The passphrase of the key of --sign-by is the first line of this file",
-  completion: "file",
-};
 const removeSignaturesOption: FlagOption = {
   kind: "flag",
   name: "remove-signatures",
-  summary: "Leave the source's signatures behind",
+  summary: "Leave the source's signatures behind; those that the destination has stay",
 };
 const preserveDigestsOption: FlagOption = {
   kind: "flag",
   name: "preserve-digests",
-  summary: "Fail where the image would get another digest: docker-archive:, docker-daemon:, from containers-storage:",
+  summary: "Fail where the image would get another digest: by conversion, or in a place that keeps no manifest",
+};
+const formatOption: TextOption = {
+  kind: "text",
+  name: "format",
+  short: "f",
+  value: "FORMAT",
+  choices: ["oci", "v2s1", "v2s2"],
+  summary: "Convert manifests to oci or v2s2; refused where it would invalidate signatures (default: as they are)",
+};
+const storeOption: TextOption = {
+  kind: "text",
+  name: "store",
+  value: "STORE",
+  choices: ["lookaside", "extension"],
+  summary: "Where the destination's signatures go (default: what the registry and registries.d say)",
+};
+const sourceStoreOption: TextOption = {
+  kind: "text",
+  name: "src-store",
+  value: "STORE",
+  choices: ["lookaside", "extension"],
+  summary: "Where the source's signatures are read (default: what the registry and registries.d say)",
+};
+const mountFromOption: ListOption = {
+  kind: "list",
+  name: "mount-from",
+  value: "REPO",
+  summary: "A repository of the destination's registry that may have the blobs; the source's is tried by itself",
+  completion: "nothing",
 };
 const digestFileOption: TextOption = {
   kind: "text",
@@ -82,7 +91,8 @@ export const command: Command = {
   name,
   summary: "Copy an image under the policy, with its signatures",
   description: [
-    "Copies an image byte for byte; docker-archive: and docker-daemon: get its config and its unpacked layers. The policy judges the source first; nothing is written unless it accepts. Every byte is hashed as it arrives, signatures are carried along, and nothing has the destination's name before everything is there.",
+    "Copies an image byte for byte; docker-archive: and docker-daemon: get its config and its unpacked layers. The policy judges the source first; nothing is written unless it accepts. Every byte is hashed as it arrives, signatures are carried along and laid beside those that the destination has, and nothing has the destination's name before everything is there.",
+    "Docker manifests become OCI ones on their way to oci: and oci-archive:, which hold nothing else, or with --format. That changes the digest, so it is refused for a signed image unless its signatures are left behind.",
     "Exit status 1 means that the policy rejected the image.",
   ],
   arguments: [
@@ -98,12 +108,15 @@ export const command: Command = {
     insecurePolicyOption,
     allOption,
     multiArchOption,
-    signByOption,
-    signIdentityOption,
-    signPassphraseFileOption,
+    formatOption,
+    ...signingOptions,
     removeSignaturesOption,
     preserveDigestsOption,
     digestFileOption,
+    storeOption,
+    sourceStoreOption,
+    mountFromOption,
+    outputFormatOption,
     registriesDOption,
     overrideOsOption,
     overrideArchOption,
@@ -128,44 +141,145 @@ export const command: Command = {
       line: "signet copy dir:app docker://registry.example.com/app:1 --sign-by release@example.com",
       purpose: "Publish and sign in one step",
     },
+    {
+      line: "signet copy --format oci --remove-signatures --sign-by release.private app:1 docker://registry.example.com/app:1-oci",
+      purpose: "To OCI, with a signature for the new digest",
+    },
   ],
   async run(invocation, runtime) {
+    const { terminal, interruption } = runtime;
+    const [from, to] = invocation.arguments as [string, string];
+    const selection = readSelection(invocation);
+    const format = readFormat(invocation);
+    refuseOtherSigners(invocation);
     const { copyImage, openImageDestination, openImageSource, parseImageName, writeFileAtomic } =
       await import("@signet/images");
     const { openImageAccess } = await import("../images/image-access.ts");
     const { showCopyProgress } = await import("../images/copy-display.ts");
-    const [from, to] = invocation.arguments as [string, string];
-    const selection = readSelection(invocation);
+    const { readPlatform } = await import("../images/platform-options.ts");
+    const { choosePolicy, makeEnforcement } = await import("../images/copy-policy.ts");
+    const { readSigning } = await import("../images/copy-signing.ts");
     const sourceName = await parseImageName(from);
     const destinationName = await parseImageName(to);
-    const policy = await choosePolicy(invocation, runtime.terminal);
+    const mountFrom = readMountFrom(invocation, sourceName, destinationName);
+    const policy = await choosePolicy(invocation, runtime);
     const signing = await readSigning(invocation, runtime);
-    await using sourceAccess = await openImageAccess(invocation, sourceRegistryOptions, runtime);
-    await using destinationAccess = await openImageAccess(invocation, destinationRegistryOptions, runtime);
+    const sourceStore = invocation.get(sourceStoreOption) as StoreKind | undefined;
+    const destinationStore = invocation.get(storeOption) as StoreKind | undefined;
+    await using sourceAccess = await openImageAccess(invocation, sourceRegistryOptions, runtime, sourceStore);
+    await using destinationAccess = await openImageAccess(
+      invocation,
+      destinationRegistryOptions,
+      runtime,
+      destinationStore,
+    );
     await using source = await openImageSource(sourceName, sourceAccess.open);
-    await using destination = await openImageDestination(destinationName, destinationAccess.open);
-    const finished = runtime.interruption.onInterrupt(() => Promise.allSettled([destination.close(), source.close()]));
-    const { readPlatform } = await import("../images/platform-options.ts");
-    const result = await copyImage(source, destination, {
-      selection,
-      platform: readPlatform(invocation),
-      removeSignatures: invocation.get(removeSignaturesOption),
-      preserveDigests: invocation.get(preserveDigestsOption),
-      enforce: await makeEnforcement(source, policy, invocation, runtime),
-      signal: runtime.interruption.signal,
-      onProgress: showCopyProgress(runtime.progress),
-      ...signing,
+    await using destination = await openImageDestination(
+      destinationName,
+      withMounts(destinationAccess.open, mountFrom),
+    );
+    const work = Promise.withResolvers<void>();
+    // What is under way ends first: a commit that is taken back half-way would leave a mixture.
+    const finished = interruption.onInterrupt(async () => {
+      await Promise.race([work.promise, sleep(MAX_SETTLING_MS)]);
+      await Promise.allSettled([destination.close(), source.close()]);
     });
-    finished();
-    const digestFile = invocation.get(digestFileOption);
-    if (digestFile !== undefined)
-      await runtime.interruption.finish(writeFileAtomic(digestFile, new TextEncoder().encode(result.digest)));
-    const { carried, made } = result.signatures;
-    runtime.terminal.line(`Copied ${sourceName.text} to ${destinationName.text}`);
-    runtime.terminal.line(`digest ${result.digest}, ${carried} signatures carried along, ${made} made`);
+    try {
+      const result = await copyImage(source, destination, {
+        selection,
+        platform: readPlatform(invocation),
+        removeSignatures: invocation.get(removeSignaturesOption),
+        preserveDigests: invocation.get(preserveDigestsOption),
+        enforce: makeEnforcement(source, policy, invocation, runtime),
+        signal: interruption.signal,
+        onProgress: showCopyProgress(runtime.progress),
+        ...(format === undefined ? {} : { format }),
+        ...signing,
+      });
+      finished();
+      const digestFile = invocation.get(digestFileOption);
+      if (digestFile !== undefined)
+        await interruption.finish(writeFileAtomic(digestFile, new TextEncoder().encode(result.digest)));
+      for (const warning of result.warnings) terminal.warn(warning);
+      if (invocation.get(outputFormatOption) === "json") terminal.json(reportCopy(sourceName, destinationName, result));
+      else printCopy(sourceName, destinationName, result, terminal);
+    } catch (error) {
+      // The process is about to end by itself, with the status of the signal.
+      if (interruption.signal.aborted) await endWith(work, interruption);
+      throw error;
+    } finally {
+      work.resolve();
+    }
     return exitCodes.done;
   },
 };
+
+/** Milliseconds that an interrupted copy may take to come to a halt; a file's flush or one answer of a registry. */
+const MAX_SETTLING_MS = 3000;
+
+async function endWith(work: PromiseWithResolvers<void>, interruption: Interruption): Promise<never> {
+  work.resolve();
+  return interruption.ended;
+}
+
+function readFormat(invocation: Invocation): ManifestFormat | undefined {
+  const format = invocation.get(formatOption);
+  if (format === "v2s1") {
+    throw usage(
+      "--format v2s1: docker's schema 1 is read and not written",
+      name,
+      "registries have stopped taking it; use v2s2 or oci",
+    );
+  }
+  return format === undefined ? undefined : format === "oci" ? "oci" : "docker";
+}
+
+/** Repositories that each blob is asked for before it is sent; each is a request. */
+const MAX_MOUNT_OPTIONS = 3;
+
+function readMountFrom(invocation: Invocation, source: ImageName, destination: ImageName): readonly string[] {
+  const given = invocation.get(mountFromOption).map((text) => parseReferenceArgument(text));
+  const target = destination.reference;
+  if (given.length > MAX_MOUNT_OPTIONS) throw usage(`--mount-from may be given ${MAX_MOUNT_OPTIONS} times`, name);
+  if (given.some(({ domain }) => domain !== target?.domain)) {
+    throw usage(
+      "--mount-from names a repository of the destination's registry",
+      name,
+      target === undefined ? "only docker:// has any" : `such as ${target.domain}/base/image`,
+    );
+  }
+  return [source.reference, ...given].flatMap((one) =>
+    one !== undefined && one.domain === target?.domain ? [one.path] : [],
+  );
+}
+
+function withMounts(open: OpenOptions, mountFrom: readonly string[]): OpenOptions {
+  return open.docker === undefined ? open : { ...open, docker: { ...open.docker, mountFrom } };
+}
+
+function printCopy(source: ImageName, destination: ImageName, result: CopyResult, terminal: Terminal): void {
+  const { carried, kept, made } = result.signatures;
+  terminal.line(`Copied ${source.text} to ${destination.text}`);
+  const keptPart = kept === 0 ? "" : `, ${kept} kept that were there`;
+  terminal.line(`digest ${result.digest}, ${carried} signatures carried along${keptPart}, ${made} made`);
+  if (result.converted !== undefined)
+    terminal.line(`converted to ${result.converted.format} from digest ${result.converted.sourceDigest}`);
+}
+
+function reportCopy(source: ImageName, destination: ImageName, result: CopyResult): unknown {
+  const { digest, manifests, converted, blobs, foreignLayers, signatures, warnings } = result;
+  return {
+    source: source.text,
+    destination: destination.text,
+    digest,
+    manifests,
+    converted: converted ?? null,
+    blobs,
+    foreignLayers,
+    signatures,
+    warnings,
+  };
+}
 
 function readSelection(invocation: Invocation): CopySelection {
   const multiArch = invocation.get(multiArchOption) as CopySelection | undefined;
@@ -174,66 +288,4 @@ function readSelection(invocation: Invocation): CopySelection {
     return "all";
   }
   return multiArch ?? "system";
-}
-
-async function choosePolicy(invocation: Invocation, terminal: Terminal): Promise<Policy> {
-  const path = invocation.get(policyOption);
-  if (invocation.get(insecurePolicyOption)) {
-    if (path !== undefined) throw usage("use --policy or --insecure-policy, not both", name);
-    terminal.warn("--insecure-policy: the image is copied without being judged");
-    return insecureAcceptAnythingPolicy();
-  }
-  const { currentHost, loadPolicy } = await import("@signet/images");
-  return (await loadPolicy({ host: currentHost(), ...(path === undefined ? {} : { path }) })).policy;
-}
-
-/** Judges every manifest that is about to be copied; a rejection ends the copy before anything is written. */
-async function makeEnforcement(
-  source: ImageSource,
-  policy: Policy,
-  invocation: Invocation,
-  { now, terminal }: Runtime,
-): Promise<NonNullable<CopyOptions["enforce"]>> {
-  const { judgeManifest, makeTrustAnchors } = await import("@signet/images");
-  const judging = { policy, now: now(), switches: readSwitches(invocation), trustAnchors: makeTrustAnchors() };
-  return async (manifest) => {
-    const { verdict, lookup } = await judgeManifest(source, manifest, judging);
-    for (const warning of [...verdict.evidence.warnings, ...(lookup?.warnings ?? [])]) terminal.warn(warning);
-    if (verdict.verdict === "accepted") return;
-    const { reasons, evidence } = verdict;
-    const hint = reasons.find((reason) => reason.hint !== undefined)?.hint;
-    throw new RejectedError(
-      "image-rejected",
-      `Source image rejected: ${reasons.map(({ message }) => message).join("; ")}`,
-      { details: { reasons, evidence }, ...(hint === undefined ? {} : { hint }) },
-    );
-  };
-}
-
-async function readSigning(
-  invocation: Invocation,
-  runtime: Runtime,
-): Promise<Pick<CopyOptions, "sign" | "signIdentity">> {
-  const key = invocation.get(signByOption);
-  const identity = invocation.get(signIdentityOption);
-  if (key === undefined) {
-    for (const option of [signIdentityOption, signPassphraseFileOption])
-      if (invocation.get(option) !== undefined) throw usage(`--${option.name} needs --sign-by`, name);
-    return {};
-  }
-  const reference = identity === undefined ? undefined : parseReferenceArgument(identity);
-  if (reference !== undefined && reference.tag === undefined && reference.digest === undefined)
-    throw usage("--sign-identity needs a tag or a digest", name, `such as ${identity}:latest`);
-  const { openSigningKey } = await import("../keys/signing-key.ts");
-  const signer = await openSigningKey(
-    key,
-    await readPassphrase(invocation, runtime.env, signPassphraseFileOption),
-    runtime,
-  );
-  const now = runtime.now();
-  return {
-    sign: async (manifestBytes, _digest, signedIdentity) =>
-      (await createSignature(manifestBytes, signedIdentity, signer, { engine: nodeEngine, now })).bytes,
-    ...(identity === undefined ? {} : { signIdentity: identity }),
-  };
 }

@@ -14,6 +14,11 @@ export function showCopyProgress(progress: Progress): (event: CopyProgress) => v
   };
   return (event) => {
     switch (event.kind) {
+      case "converted":
+        progress.step(
+          `Converting to ${event.format === "oci" ? "OCI" : "docker schema 2"}: the digest becomes ${event.digest}`,
+        );
+        break;
       case "planned":
         blobs = event.blobs.length;
         known = event.blobs.every(({ size }) => size !== undefined);

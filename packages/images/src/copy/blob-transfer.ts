@@ -67,14 +67,39 @@ export async function transferBlobs(
   return done;
 }
 
+/** Ends as soon as `signal` aborts, also while the source stands still: what it would have sent is not waited for. */
 async function* watchChunks(
   chunks: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
   onChunk: (chunk: Uint8Array) => void,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of chunks) {
-    signal.throwIfAborted();
-    yield chunk;
-    onChunk(chunk);
+  const iterator = chunks[Symbol.asyncIterator]();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  aborted.catch(() => {});
+  signal.addEventListener("abort", onAbort);
+  let isEnded = false;
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const next = await Promise.race([iterator.next(), aborted]);
+      if (next.done === true) {
+        isEnded = true;
+        return;
+      }
+      yield next.value;
+      onChunk(next.value);
+    }
+  } catch (error) {
+    // A source that failed has ended itself.
+    isEnded = !signal.aborted;
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    if (!isEnded) {
+      const ended = Promise.resolve(iterator.return?.()).catch(() => {});
+      // A source that stands still would keep this waiting as well.
+      if (!signal.aborted) await ended;
+    }
   }
 }

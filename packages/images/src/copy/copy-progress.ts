@@ -1,8 +1,10 @@
-import type { Digest } from "@signet/core";
+import type { Digest, ManifestFormat } from "@signet/core";
 import type { BlobDescriptor } from "../transports/transport.ts";
 
 /** What happens during a copy, as it happens. */
 export type CopyProgress =
+  /** Manifests are converted; the top one gets a new digest. */
+  | { readonly kind: "converted"; readonly format: ManifestFormat; readonly digest: Digest }
   /** All blobs of the copy are known. */
   | { readonly kind: "planned"; readonly manifests: readonly Digest[]; readonly blobs: readonly BlobDescriptor[] }
   /** The destination has it already. */

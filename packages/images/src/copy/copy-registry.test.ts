@@ -18,7 +18,8 @@ import { folderLookasideBase } from "../stores/lookaside-url.ts";
 import { lookasideStore } from "../stores/lookaside-store.ts";
 import { parseImageName } from "../transports/image-name.ts";
 import { type OpenOptions, openImageDestination, openImageSource } from "../transports/open.ts";
-import { type CopyOptions, type CopyResult, copyImage } from "./copy-image.ts";
+import { copyImage } from "./copy-image.ts";
+import type { CopyOptions, CopyResult } from "./copy-options.ts";
 
 interface Bench {
   readonly registry: TestRegistry;
@@ -79,7 +80,7 @@ void describe("copyImage with registries", () => {
     assert.equal(registry.manifest("two/app", "2")?.digest, list.digest);
     const result = await copy(`docker://${registry.host}/two/app:2`, `dir:${folder}/to`, { selection: "all" });
     assert.equal(result.digest, list.digest);
-    assert.deepEqual(result.signatures, { carried: 1, made: 0 });
+    assert.deepEqual(result.signatures, { carried: 1, kept: 0, made: 0 });
     assert.deepEqual((await readdir(join(folder, "to"))).sort(), (await readdir(join(folder, "from"))).sort());
     // Nothing moves a second time.
     const again = await copy(`docker://${registry.host}/one/app:1`, `docker://${registry.host}/two/app:3`, {

@@ -8,7 +8,8 @@ import { type ContractImage, contractImage, contractList, storeContractImage } f
 import { addDirSignature } from "../transports/dir-signatures.ts";
 import { parseImageName } from "../transports/image-name.ts";
 import { openImageDestination, openImageSource } from "../transports/open.ts";
-import { type CopyOptions, type CopyResult, copyImage } from "./copy-image.ts";
+import { copyImage } from "./copy-image.ts";
+import type { CopyOptions, CopyResult } from "./copy-options.ts";
 import type { CopyProgress } from "./copy-progress.ts";
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -54,7 +55,7 @@ void describe("copyImage, of signatures", () => {
     for (const text of ["1 of arm64", "2 of arm64"])
       await addDirSignature(from, encode(text), list.instances[1]!.digest);
     const all = await copy(`dir:${from}`, `dir:${folder}/all`, { selection: "all" });
-    assert.deepEqual(all.signatures, { carried: 3, made: 0 });
+    assert.deepEqual(all.signatures, { carried: 3, kept: 0, made: 0 });
     assert.deepEqual(await signaturesOf(`dir:${folder}/all`), ["of the list"]);
     assert.deepEqual(await signaturesOf(`dir:${folder}/all`, list.instances[0]!.digest), []);
     assert.deepEqual(await signaturesOf(`dir:${folder}/all`, list.instances[1]!.digest), ["1 of arm64", "2 of arm64"]);
@@ -63,7 +64,7 @@ void describe("copyImage, of signatures", () => {
     await copy(`dir:${from}`, `dir:${folder}/one`, { platform });
     assert.deepEqual(await signaturesOf(`dir:${folder}/one`), ["1 of arm64", "2 of arm64"]);
     const bare = await copy(`dir:${from}`, `dir:${folder}/bare`, { selection: "all", removeSignatures: true });
-    assert.deepEqual(bare.signatures, { carried: 0, made: 0 });
+    assert.deepEqual(bare.signatures, { carried: 0, kept: 0, made: 0 });
     assert.deepEqual(await signaturesOf(`dir:${folder}/bare`), []);
   });
 
@@ -109,7 +110,7 @@ void describe("copyImage, of signatures", () => {
         return encode(`new ${digest}`);
       },
     });
-    assert.deepEqual(result.signatures, { carried: 1, made: 3 });
+    assert.deepEqual(result.signatures, { carried: 1, kept: 0, made: 3 });
     const manifests = [...list.instances, list.top];
     assert.deepEqual(
       signed,

@@ -60,8 +60,9 @@ function endingStream(source: AsyncIterable<Uint8Array>): {
 
 /**
  * Asks the registry to take a blob over from another of its repositories.
- * @returns false when it did not, for whatever reason but missing rights to the target; then it has to be sent
- * @throws StoreError
+ * @returns false when it did not: it has no such blob there, the other repository may not be read, or it does not know how (some answer 404 or 405 instead of 202). Then the
+ *   blob has to be sent, and if the target itself is what may not be written to, that will say so
+ * @throws StoreError when the registry gave no answer at all
  */
 export async function mountBlob(
   session: RegistrySession,
@@ -70,8 +71,16 @@ export async function mountBlob(
   from: string,
 ): Promise<boolean> {
   const upload = new Upload(session, repository, digest);
-  return await upload.mount(from);
+  try {
+    return await upload.mount(from);
+  } catch (error) {
+    if (error instanceof StoreError && (error.status !== undefined || refusals.has(error.code))) return false;
+    throw error;
+  }
 }
+
+/** A token service refuses without a status of the registry's own. */
+const refusals: ReadonlySet<string> = new Set(["registry-unauthorized", "registry-forbidden", "image-missing"]);
 
 class Upload {
   readonly #session: RegistrySession;

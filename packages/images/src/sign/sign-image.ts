@@ -2,7 +2,6 @@
 import {
   type CreatedSignature,
   type Digest,
-  type Keyring,
   type Platform,
   type Reference,
   type Signer,
@@ -13,14 +12,12 @@ import {
   makeKeyring,
   parseCanonicalReference,
   parseKeyring,
-  parseSignatureBlob,
-  parseSimpleSigningPayload,
   signingReference,
-  verifySignedMessage,
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import { distinctInstances, readContent, readInstanceContent } from "../copy/manifest-content.ts";
 import { type AddableStore, dirStore } from "../stores/dir-store.ts";
+import { type WantedSignature, isEqualSignature } from "./equal-signature.ts";
 import { type OpenOptions, openImageSource } from "../transports/open.ts";
 import type { ImageName, ImageSource, RawManifest } from "../transports/transport.ts";
 import type { ManifestRole } from "../verify/verify-image.ts";
@@ -178,7 +175,7 @@ async function findEqual(
   store: AddableStore,
   place: Reference,
   manifest: RawManifest,
-  wanted: { readonly identity: string; readonly keyring: Keyring; readonly now: number },
+  wanted: WantedSignature,
   warnings: Set<string>,
 ): Promise<string | undefined> {
   const digest = fileDigest(manifest);
@@ -193,24 +190,6 @@ async function findEqual(
     }
   }
   return undefined;
-}
-
-function isEqualSignature(
-  blob: Uint8Array,
-  digest: Digest,
-  { identity, keyring, now }: { readonly identity: string; readonly keyring: Keyring; readonly now: number },
-): boolean {
-  try {
-    const parsed = parseSignatureBlob(blob);
-    if (parsed.format !== "simple-signing") return false;
-    const outcome = verifySignedMessage(parsed.message, keyring, { engine: nodeEngine, now });
-    if (outcome.verdict !== "accepted") return false;
-    const payload = parseSimpleSigningPayload(outcome.content);
-    return payload.manifestDigest === digest && payload.dockerReference === identity;
-  } catch (error) {
-    if (error instanceof SignetError) return false;
-    throw error;
-  }
 }
 
 /** The digest under which stores file what belongs to a manifest. */

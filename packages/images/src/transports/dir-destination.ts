@@ -1,7 +1,19 @@
+import { createHash } from "node:crypto";
 import { readdir, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Digest, InternalError, MAX_SIGNATURES_PER_MANIFEST, MAX_SIGNATURE_BYTES, StoreError } from "@signet/core";
-import { syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
+import {
+  type Digest,
+  InternalError,
+  MAX_MANIFEST_BYTES,
+  MAX_SIGNATURES_PER_MANIFEST,
+  MAX_SIGNATURE_BYTES,
+  StoreError,
+  computeManifestDigest,
+  digestAlgorithm,
+  digestHex,
+} from "@signet/core";
+import { nodeEngine } from "@signet/core/node-engine";
+import { syncDirectory, temporaryName } from "../config/atomic-file.ts";
 import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { checkBlob } from "./blob-check.ts";
@@ -18,8 +30,9 @@ import {
   signatureFile,
   signaturePosition,
 } from "./dir-layout.ts";
+import { readDirSignatures } from "./dir-signatures.ts";
 import { openRegularFile, readWholeFile, writeNewFile } from "./file-chunks.ts";
-import { type DestinationFolder, lookAtFolder, makeStage, removeAbandonedStages } from "./stage.ts";
+import { type DestinationFolder, lookAtFolder, makeStage } from "./stage.ts";
 import type { BlobDescriptor, ImageDestination, ImageName, RawManifest } from "./transport.ts";
 
 /** Bytes: a version file is one short line. */
@@ -101,6 +114,26 @@ class DirDestination implements ImageDestination {
     const instance = options.instance === true;
     await this.#put(manifestFile(instance ? digest : undefined), [manifest.bytes]);
     if (instance) this.#digests.add(digest);
+  }
+
+  /** Of the image that is replaced, as long as it is the same one. */
+  async heldSignatures(digest: Digest, options: { readonly top: boolean }): Promise<readonly Uint8Array[]> {
+    const { path, entries } = this.#folder;
+    if (entries === undefined) return [];
+    if (options.top && !(await this.#isOld(digest))) return [];
+    const { signatures } = await readDirSignatures(path, options.top ? undefined : digest);
+    return signatures.map(({ bytes }) => bytes);
+  }
+
+  async #isOld(digest: Digest): Promise<boolean> {
+    const { path, entries } = this.#folder;
+    if (entries?.has(MANIFEST_FILE) !== true) return false;
+    const bytes = await readFileBounded(join(path, MANIFEST_FILE), MAX_MANIFEST_BYTES, "manifest", {
+      regularOnly: true,
+    });
+    const algorithm = digestAlgorithm(digest);
+    if (algorithm === "sha256") return computeManifestDigest(bytes, nodeEngine) === digest;
+    return createHash(algorithm).update(bytes).digest("hex") === digestHex(digest);
   }
 
   async putSignatures(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void> {
@@ -195,7 +228,10 @@ class DirDestination implements ImageDestination {
       for (const [index, file] of files.entries()) {
         const target = `${of}signature-${count + index + 1}`;
         const bytes = await readFileBounded(join(this.#stage, file), MAX_SIGNATURE_BYTES, "signature");
-        await writeFileAtomic(join(path, target), bytes);
+        // Made whole in the stage, which the next writer removes if this one dies.
+        const temporary = join(this.#stage, temporaryName(target));
+        await writeNewFile(temporary, [bytes]);
+        await rename(temporary, join(path, target));
         added.push(target);
       }
     }
@@ -210,7 +246,6 @@ class DirDestination implements ImageDestination {
       .filter((file) => !staged.has(file) && !this.#kept.has(file));
     for (const file of sortedSignatures(stale).toReversed()) await rm(join(path, file), { force: true });
     for (const file of stale) await rm(join(path, file), { force: true });
-    await removeAbandonedStages(path);
   }
 
   async close(): Promise<void> {

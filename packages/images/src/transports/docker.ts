@@ -195,8 +195,27 @@ class DockerDestination implements ImageDestination {
     const { reference } = this.#place;
     const store = await this.#place.store();
     if (store.appendOnly !== true) return await store.replace(reference, digest, blobs);
-    // Such a store is the registry itself, which takes signatures only for manifests it has. Under its digest nobody finds the image by name yet.
-    if (options.top && this.#top !== undefined && !this.#topStoredByDigest) {
+    await this.addSignatures(blobs, digest, options);
+  }
+
+  async heldSignatures(digest: Digest): Promise<readonly Uint8Array[]> {
+    const { reference } = this.#place;
+    const store = await this.#place.store();
+    try {
+      const { signatures } = await (store.readWritten?.(reference, digest) ?? store.read(reference, digest));
+      return signatures.map(({ bytes }) => bytes);
+    } catch (error) {
+      // A signatures API does not know a manifest that has not been pushed yet.
+      if (error instanceof StoreError && error.code === "image-missing") return [];
+      throw error;
+    }
+  }
+
+  async addSignatures(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void> {
+    const { reference } = this.#place;
+    const store = await this.#place.store();
+    // An append-only store is the registry itself, which takes signatures only for manifests it has. Under its digest nobody finds the image by name yet.
+    if (store.appendOnly === true && options.top && this.#top !== undefined && !this.#topStoredByDigest) {
       await this.#storeByDigest(this.#top);
       this.#topStoredByDigest = true;
     }

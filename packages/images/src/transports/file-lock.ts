@@ -96,7 +96,7 @@ async function isDead(holder: string): Promise<boolean> {
 }
 
 /** When a process was started, in the kernel's ticks; `-` where that cannot be known. */
-async function processStart(pid: number): Promise<string> {
+export async function processStart(pid: number): Promise<string> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, "utf8");
     // The name in parentheses may hold anything; the start time is the twentieth field after it.

@@ -1,13 +1,14 @@
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { type Digest, InternalError, StoreError, digestAlgorithm } from "@signet/core";
-import { syncDirectory, temporaryName } from "../config/atomic-file.ts";
+import { syncDirectory } from "../config/atomic-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { checkBlob, chunksOf } from "./blob-check.ts";
 import { openRegularFile, readWholeFile, writeAt, writeNewFile } from "./file-chunks.ts";
 import { INDEX_FILE, LAYOUT_FILE, LAYOUT_TEXT, addEntry } from "./oci-index.ts";
 import { makeIndexEntry, manifestUnsupportedInLayout } from "./oci-manifest.ts";
 import { OCI_SIGNATURES_UNSUPPORTED, blobName } from "./oci-source.ts";
+import { newStagePath } from "./stage.ts";
 import { TAR_BLOCK, paddedSize, writeTarHeader } from "./tar-header.ts";
 import type { BlobDescriptor, ImageDestination, ImageName, RawManifest } from "./transport.ts";
 
@@ -17,7 +18,7 @@ import type { BlobDescriptor, ImageDestination, ImageName, RawManifest } from ".
  */
 export async function openOciArchiveDestination(name: ImageName): Promise<ImageDestination> {
   const path = name.path!;
-  const temporary = join(dirname(path), temporaryName(basename(path)));
+  const temporary = await newStagePath(dirname(path));
   try {
     await refuseNonFile(path);
     return new OciArchiveDestination(name, path, temporary, await open(temporary, "wx", 0o644));
@@ -84,7 +85,7 @@ class OciArchiveDestination implements ImageDestination {
 
   /** A tar header comes before the content and says its size: a stream of unknown length is written to a file first. */
   async #spool(digest: Digest, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const spool = join(dirname(this.#path), temporaryName(basename(this.#path)));
+    const spool = await newStagePath(dirname(this.#path));
     await writeNewFile(spool, chunks);
     try {
       const file = await openRegularFile(spool, "temporary file");

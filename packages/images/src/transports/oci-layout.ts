@@ -32,7 +32,7 @@ import {
   blobName,
   openLayoutSource,
 } from "./oci-source.ts";
-import { type DestinationFolder, lookAtFolder, makeStage, removeAbandonedStages } from "./stage.ts";
+import { type DestinationFolder, lookAtFolder, makeStage } from "./stage.ts";
 import type { BlobDescriptor, ImageDestination, ImageName, ImageSource, RawManifest } from "./transport.ts";
 
 /**
@@ -103,6 +103,9 @@ const readLayoutFile = (path: string): Promise<Uint8Array> =>
   readFileBounded(join(path, LAYOUT_FILE), MAX_LAYOUT_BYTES, "layout file", { regularOnly: true });
 const readIndexFile = (path: string): Promise<Uint8Array> =>
   readFileBounded(join(path, INDEX_FILE), MAX_INDEX_BYTES, "image index", { regularOnly: true });
+
+/** What `writeFileAtomic` calls the files of the layout while it writes them. */
+const halfWrittenForm = /^\.(?:index\.json|oci-layout)\.signet-[0-9a-f]{16}$/;
 
 class OciDestination implements ImageDestination {
   readonly name: ImageName;
@@ -206,7 +209,6 @@ class OciDestination implements ImageDestination {
     }
     for (const folder of folders) await syncDirectory(folder);
     await withFileLock(join(path, ".index.json.signet-lock"), () => this.#writeIndex(path));
-    await removeAbandonedStages(path);
   }
 
   async #writeIndex(path: string): Promise<void> {
@@ -218,6 +220,8 @@ class OciDestination implements ImageDestination {
       await writeFileAtomic(join(path, LAYOUT_FILE), new TextEncoder().encode(LAYOUT_TEXT));
     }
     await writeFileAtomic(join(path, INDEX_FILE), index);
+    // Whoever holds the lock is the only writer: half-written ones belong to processes that died.
+    for (const name of entries) if (halfWrittenForm.test(name)) await rm(join(path, name), { force: true });
   }
 
   async close(): Promise<void> {

@@ -108,6 +108,10 @@ export interface ImageDestination extends AsyncDisposable {
   putManifest(manifest: RawManifest, options?: { readonly instance?: boolean }): Promise<void>;
   /** Replaces the signatures of the manifest with `digest` by `blobs`, in order. `top`: it is the image's own manifest, not an instance. */
   putSignatures(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void>;
+  /** Signatures that are kept for the manifest with `digest` where this image will lie. Absent where none outlive the writing of an image. */
+  heldSignatures?(digest: Digest, options: { readonly top: boolean }): Promise<readonly Uint8Array[]>;
+  /** Adds to {@link heldSignatures} without taking one away, also if others add at the same time. Absent where `putSignatures` with all of them has to do. */
+  addSignatures?(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void>;
   commit(): Promise<void>;
   /** Frees what is held; before `commit` it also removes what was written. */
   close(): Promise<void>;
