@@ -12,6 +12,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   verify: () => import("./commands/verify.ts"),
   inspect: () => import("./commands/inspect.ts"),
   copy: () => import("./commands/copy.ts"),
+  delete: () => import("./commands/delete.ts"),
   "standalone-sign": () => import("./commands/standalone-sign.ts"),
   "standalone-verify": async () => ({ command: standaloneVerify }),
   "manifest-digest": async () => ({ command: manifestDigest }),

@@ -15,9 +15,11 @@ export interface DockerRegistryOptions {
   readonly auth?: boolean;
   /** Serves https with these. Default http. */
   readonly tls?: TlsCertificates;
+  /** Whether manifests may be deleted. Default true; the registry's own default is false. */
+  readonly deletion?: boolean;
 }
 
-/** Debian's `docker-registry` on a free loopback port, its storage in a temporary directory, deletion allowed. */
+/** Debian's `docker-registry` on a free loopback port, its storage in a temporary directory. */
 export interface DockerRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`, as it stands in image names. */
   readonly host: string;
@@ -43,7 +45,7 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
   const config = {
     version: "0.1",
     log: { level: "info", formatter: "json" },
-    storage: { filesystem: { rootdirectory: storageDir }, delete: { enabled: true } },
+    storage: { filesystem: { rootdirectory: storageDir }, delete: { enabled: options.deletion ?? true } },
     http: {
       addr: "127.0.0.1:0",
       secret: "only-for-tests",

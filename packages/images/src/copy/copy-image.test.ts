@@ -181,27 +181,6 @@ void describe("copyImage", () => {
     assert.ok(!source.asked.some((what) => what.startsWith("blob")));
   });
 
-  void it("refuses docker manifests where only OCI ones can lie, instead of converting them", async (t) => {
-    const folder = makeFolder(t);
-    await store(`dir:${folder}/image`, contractImage({ format: "docker" }));
-    await store(`dir:${folder}/list`, contractList({ format: "docker" }));
-    for (const to of [`oci:${folder}/to`, `oci-archive:${folder}/to`]) {
-      for (const [from, options] of [
-        ["image", {}],
-        ["list", { selection: "all" }],
-        ["list", { platform: { os: "linux", architecture: "amd64" } }],
-        ["list", { selection: "index-only", preserveDigests: true }],
-      ] as const) {
-        await assert.rejects(copy(`dir:${folder}/${from}`, to, options), {
-          code: "destination-unsuitable",
-          message: /OCI manifests, this one is application\/vnd\.docker.*not converted/,
-          hint: /dir: or docker:\/\//,
-        });
-        assert.equal(await isThere(join(folder, "to")), false);
-      }
-    }
-  });
-
   void it("moves a blob once that several images or layers share", async (t) => {
     const folder = makeFolder(t);
     const shared = contractBlob(encode("shared"), "application/x-layer");

@@ -5,8 +5,10 @@ import {
   formatReference,
   inspectSignedMessage,
   matchSignedIdentity,
+  parseReference,
   parseSignatureBlob,
   parseSimpleSigningPayload,
+  referenceName,
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 
@@ -31,13 +33,21 @@ export function describeNameChange(
     const match = matchSignedIdentity({ type: "matchRepoDigestOrExact" }, destination, claimed);
     if (match.matches) return undefined;
     names.add(claimed);
-    hint ??= match.hint;
+    hint ??= match.hint === undefined ? undefined : `${match.hint}${tagAdvice(claimed, destination)}`;
   }
   if (names.size === 0) return undefined;
   const shown = [...names].slice(0, MAX_NAMES_SHOWN).map((name) => JSON.stringify(name.slice(0, 300)));
   const more = names.size > MAX_NAMES_SHOWN ? ` and ${names.size - MAX_NAMES_SHOWN} other names` : "";
   const advice = hint ?? "a policy needs exactReference or exactRepository for it";
   return `the signatures carried along are for ${shown.join(", ")}${more}, not for ${formatReference(destination)}: ${advice}`;
+}
+
+/** A remapped name keeps its tag, which has to be the signed one unless the image is named by digest. */
+function tagAdvice(claimed: string, destination: Reference): string {
+  const found = parseReference(claimed);
+  const isRenamed = referenceName(found) !== referenceName(destination);
+  if (!isRenamed || destination.tag === undefined || found.tag === destination.tag) return "";
+  return "; its tag is another one as well, so only a pull by digest will match";
 }
 
 /** What a signature says it is for; undefined where that cannot be read, or for another kind of signature. */

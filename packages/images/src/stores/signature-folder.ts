@@ -8,7 +8,7 @@
  *
  * At every moment of a change, also when it is cut short, what readers see is a row without a gap in which each file is whole.
  */
-import { link, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { link, mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MAX_SIGNATURES_PER_MANIFEST, MAX_SIGNATURE_BYTES, StoreError, equalBytes } from "@signet/core";
 import { syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
@@ -28,6 +28,9 @@ const FOLDER_MODE = 0o755;
 const LOCK_FILE = ".signet.lock";
 const temporaryForm = /^\.signature-[0-9]+\.signet-[0-9a-f]{16}$/;
 const lockPartForm = /^\.\.signet\.lock\.signet-[0-9a-f]{16}$/;
+
+/** Times that a folder which vanished is made anew; each takes another process that removes its signatures at that moment. */
+const MAX_FOLDER_RETRIES = 5;
 
 /** Milliseconds: far longer than anybody waits for a lock. */
 const LOCK_PART_AGE_MS = 60 * 60 * 1000;
@@ -116,20 +119,32 @@ async function linkAtFirstFree(folder: string, blob: Uint8Array, first: number):
 }
 
 /**
- * Removes all signatures of a folder, from the end backwards. The folder stays.
+ * Removes all signatures of a folder, from the end backwards, and then the folder if nothing else is in it.
  * @throws StoreError `file-unwritable`, `store-busy`
  */
 export async function removeSignatures(folder: string): Promise<void> {
-  if ((await listFolder(folder)).length === 0) return;
-  await changeFolder(folder, () => removeFrom(folder, 1));
+  if ((await listFolder(folder)).length > 0) await changeFolder(folder, () => removeFrom(folder, 1));
+  try {
+    await rmdir(folder);
+  } catch {
+    // Somebody else's files, or somebody writing at this moment; an empty folder says the same as none.
+  }
 }
 
 async function changeFolder<T>(folder: string, change: () => Promise<T>): Promise<T> {
-  await makeFolder(folder);
-  return withFileLock(join(folder, LOCK_FILE), async () => {
-    await sweep(folder);
-    return change();
-  });
+  for (let failures = 0; ; failures++) {
+    await makeFolder(folder);
+    try {
+      return await withFileLock(join(folder, LOCK_FILE), async () => {
+        await sweep(folder);
+        return change();
+      });
+    } catch (error) {
+      // Whoever removes signatures removes the empty folder, perhaps just before the lock was laid into it.
+      if (!(error instanceof StoreError) || errnoOf(error.cause) !== "ENOENT" || failures >= MAX_FOLDER_RETRIES)
+        throw error;
+    }
+  }
 }
 
 /** With the folders above it. (The platform's recursive form never ends where a file system refuses new folders with ENOENT, as /proc does.) */

@@ -17,6 +17,9 @@ import type { ImageName } from "./transport.ts";
 export const INDEX_FILE = "index.json";
 export const LAYOUT_FILE = "oci-layout";
 
+/** Held while the index is read, changed and replaced. */
+export const INDEX_LOCK_FILE = ".index.json.signet-lock";
+
 /** Content of a new `oci-layout` file. */
 export const LAYOUT_TEXT: string = '{"imageLayoutVersion":"1.0.0"}';
 
@@ -175,6 +178,20 @@ export function addEntry(bytes: Uint8Array | undefined, entry: IndexEntry, locat
     });
   }
   return result;
+}
+
+/**
+ * Returns `index.json` without some of its images; unknown members stay as they are.
+ * @throws as {@link parseOciIndex}
+ */
+export function removeEntries(
+  bytes: Uint8Array,
+  isDoomed: (digest: string, position: number) => boolean,
+  location: string,
+): Uint8Array {
+  const document = readDocument(bytes, location);
+  document.manifests = document.manifests.filter(({ digest }, position) => !isDoomed(digest, position));
+  return new TextEncoder().encode(JSON.stringify(document));
 }
 
 function readDocument(bytes: Uint8Array | undefined, location: string): IndexDocument {

@@ -16,6 +16,7 @@ import { openRegularFile, readWholeFile, writeNewFile } from "./file-chunks.ts";
 import { withFileLock } from "./file-lock.ts";
 import {
   INDEX_FILE,
+  INDEX_LOCK_FILE,
   LAYOUT_FILE,
   LAYOUT_TEXT,
   MAX_INDEX_BYTES,
@@ -208,7 +209,7 @@ class OciDestination implements ImageDestination {
       folders.add(dirname(target));
     }
     for (const folder of folders) await syncDirectory(folder);
-    await withFileLock(join(path, ".index.json.signet-lock"), () => this.#writeIndex(path));
+    await withFileLock(join(path, INDEX_LOCK_FILE), () => this.#writeIndex(path));
   }
 
   async #writeIndex(path: string): Promise<void> {
