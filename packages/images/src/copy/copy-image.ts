@@ -95,12 +95,11 @@ async function writeSignatures(
 ): Promise<void> {
   for (const { manifest, isTop, added, all } of items) {
     // A destination that cannot add is given the whole row, also when all of it was there: it may have been written anew.
-    const blobs = destination.addSignatures === undefined ? all : added;
-    if (blobs.length === 0) continue;
+    if (all.length === 0) continue;
     options.signal?.throwIfAborted();
-    if (destination.addSignatures === undefined)
-      await destination.putSignatures(blobs, nameOf(manifest), { top: isTop });
-    else await destination.addSignatures(blobs, nameOf(manifest), { top: isTop });
+    if (destination.addSignatures === undefined) await destination.putSignatures(all, nameOf(manifest), { top: isTop });
+    else await destination.addSignatures(added, nameOf(manifest), { top: isTop });
+    if (added.length === 0) continue;
     options.onProgress?.({ kind: "signatures-done", digest: manifest.digest, count: added.length });
   }
 }

@@ -2,7 +2,13 @@
 import { type Digest, PolicyError, type Reference, StoreError } from "@signet/core";
 import type { WebAccess } from "../registry/client.ts";
 import { type LookasideBase, signatureFolder, signatureUrl } from "./lookaside-url.ts";
-import { addSignature, readSignatureFolder, removeSignatures, replaceSignatures } from "./signature-folder.ts";
+import {
+  addSignature,
+  readSignatureFolder,
+  removeSignatures,
+  replaceSignatures,
+  tidySignatures,
+} from "./signature-folder.ts";
 import type { SignatureReading, SignatureStore } from "./signature-store.ts";
 
 export interface LookasideStoreOptions {
@@ -64,6 +70,10 @@ class LookasideStore implements SignatureStore {
 
   async add(reference: Reference, digest: Digest, blob: Uint8Array): Promise<string> {
     return addSignature(this.#writableFolder(reference, digest), blob);
+  }
+
+  async tidy(reference: Reference, digest: Digest): Promise<void> {
+    await tidySignatures(this.#writableFolder(reference, digest));
   }
 
   async remove(reference: Reference, digest: Digest): Promise<void> {

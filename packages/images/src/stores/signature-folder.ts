@@ -8,14 +8,14 @@
  *
  * At every moment of a change, also when it is cut short, what readers see is a row without a gap in which each file is whole.
  */
-import { link, mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { link, mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MAX_SIGNATURES_PER_MANIFEST, MAX_SIGNATURE_BYTES, StoreError, equalBytes } from "@signet/core";
 import { syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
 import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { writeNewFile } from "../transports/file-chunks.ts";
-import { withFileLock } from "../transports/file-lock.ts";
+import { removeAbandonedParts, withFileLock } from "../transports/file-lock.ts";
 import { type Look, readUpToGap } from "./read-ahead.ts";
 import type { SignatureReading } from "./signature-store.ts";
 
@@ -27,13 +27,9 @@ const FOLDER_MODE = 0o755;
 
 const LOCK_FILE = ".signet.lock";
 const temporaryForm = /^\.signature-[0-9]+\.signet-[0-9a-f]{16}$/;
-const lockPartForm = /^\.\.signet\.lock\.signet-[0-9a-f]{16}$/;
 
 /** Times that a folder which vanished is made anew; each takes another process that removes its signatures at that moment. */
 const MAX_FOLDER_RETRIES = 5;
-
-/** Milliseconds: far longer than anybody waits for a lock. */
-const LOCK_PART_AGE_MS = 60 * 60 * 1000;
 
 /**
  * Reads the signatures of a folder; none when the folder does not exist.
@@ -119,6 +115,15 @@ async function linkAtFirstFree(folder: string, blob: Uint8Array, first: number):
 }
 
 /**
+ * Removes what writers that were killed left in a folder, if there is anything; its signatures stay.
+ * @throws StoreError `file-unwritable`, `store-busy`
+ */
+export async function tidySignatures(folder: string): Promise<void> {
+  const names = await listFolder(folder);
+  if (names.some((name) => name.startsWith("."))) await changeFolder(folder, async () => {});
+}
+
+/**
  * Removes all signatures of a folder, from the end backwards, and then the folder if nothing else is in it.
  * @throws StoreError `file-unwritable`, `store-busy`
  */
@@ -168,22 +173,11 @@ async function makeFolder(folder: string): Promise<void> {
 
 /**
  * Whoever holds the lock is the only writer, so half-written signatures that are there belong to one that died. Somebody may be waiting with his part of the
- * lock in hand; only after an hour it is certain that he does not.
+ * lock in hand; that he does not is certain when his process has ended, or after an hour.
  */
 async function sweep(folder: string): Promise<void> {
-  for (const name of await listFolder(folder)) {
-    const path = join(folder, name);
-    if (temporaryForm.test(name) || (lockPartForm.test(name) && (await isOlderThan(path, LOCK_PART_AGE_MS))))
-      await removeFile(path);
-  }
-}
-
-async function isOlderThan(path: string, ageMs: number): Promise<boolean> {
-  try {
-    return (await stat(path)).mtimeMs < Date.now() - ageMs;
-  } catch {
-    return false;
-  }
+  for (const name of await listFolder(folder)) if (temporaryForm.test(name)) await removeFile(join(folder, name));
+  await removeAbandonedParts(join(folder, LOCK_FILE));
 }
 
 async function removeFrom(folder: string, first: number): Promise<void> {

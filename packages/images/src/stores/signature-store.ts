@@ -41,6 +41,8 @@ export interface SignatureStore {
   replace(reference: Reference, digest: Digest, blobs: readonly Uint8Array[]): Promise<void>;
   /** Adds one signature unless an equal one is there; returns where it lies. */
   add(reference: Reference, digest: Digest, blob: Uint8Array): Promise<string>;
+  /** Removes what writers that died left there, where they can leave anything. */
+  tidy?(reference: Reference, digest: Digest): Promise<void>;
   /** Removes all signatures of the manifest. */
   remove(reference: Reference, digest: Digest): Promise<void>;
 }

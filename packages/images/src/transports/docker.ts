@@ -214,6 +214,7 @@ class DockerDestination implements ImageDestination {
   async addSignatures(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void> {
     const { reference } = this.#place;
     const store = await this.#place.store();
+    if (blobs.length === 0) await store.tidy?.(reference, digest);
     // An append-only store is the registry itself, which takes signatures only for manifests it has. Under its digest nobody finds the image by name yet.
     if (store.appendOnly === true && options.top && this.#top !== undefined && !this.#topStoredByDigest) {
       await this.#storeByDigest(this.#top);

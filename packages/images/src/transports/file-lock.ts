@@ -1,5 +1,5 @@
 /** A lock between processes, held by a file: for the moments in which a shared document is read, changed and replaced. */
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StoreError } from "@signet/core";
@@ -77,6 +77,27 @@ async function readHolder(path: string): Promise<string | undefined> {
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw fileError(error, path, "read", "lock file");
+  }
+}
+
+/** Milliseconds: far longer than anybody waits for a lock. */
+const PART_AGE_MS = 60 * 60 * 1000;
+
+/**
+ * Removes what processes that were killed while they waited for a lock left beside it: at once when it is known that they ended, else after an hour. Called by the holder.
+ * @param path of the lock
+ */
+export async function removeAbandonedParts(path: string): Promise<void> {
+  const [folder, start] = [dirname(path), `.${basename(path)}.signet-`];
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(start)) continue;
+    const part = join(folder, name);
+    try {
+      if ((await stat(part)).mtimeMs < Date.now() - PART_AGE_MS || (await isDead(await readFile(part, "utf8"))))
+        await rm(part, { force: true });
+    } catch {
+      // Somebody stopped waiting.
+    }
   }
 }
 

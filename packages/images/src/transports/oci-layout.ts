@@ -13,7 +13,7 @@ import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { checkBlob, chunksOf } from "./blob-check.ts";
 import { openRegularFile, readWholeFile, writeNewFile } from "./file-chunks.ts";
-import { withFileLock } from "./file-lock.ts";
+import { removeAbandonedParts, withFileLock } from "./file-lock.ts";
 import {
   INDEX_FILE,
   INDEX_LOCK_FILE,
@@ -223,6 +223,7 @@ class OciDestination implements ImageDestination {
     await writeFileAtomic(join(path, INDEX_FILE), index);
     // Whoever holds the lock is the only writer: half-written ones belong to processes that died.
     for (const name of entries) if (halfWrittenForm.test(name)) await rm(join(path, name), { force: true });
+    await removeAbandonedParts(join(path, INDEX_LOCK_FILE));
   }
 
   async close(): Promise<void> {

@@ -110,7 +110,7 @@ export interface ImageDestination extends AsyncDisposable {
   putSignatures(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void>;
   /** Signatures that are kept for the manifest with `digest` where this image will lie. Absent where none outlive the writing of an image. */
   heldSignatures?(digest: Digest, options: { readonly top: boolean }): Promise<readonly Uint8Array[]>;
-  /** Adds to {@link heldSignatures} without taking one away, also if others add at the same time. Absent where `putSignatures` with all of them has to do. */
+  /** Adds to {@link heldSignatures} without taking one away, also if others add at the same time; with none, only what killed writers left there is removed. Absent where `putSignatures` with all of them has to do. */
   addSignatures?(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void>;
   commit(): Promise<void>;
   /** Frees what is held; before `commit` it also removes what was written. */
