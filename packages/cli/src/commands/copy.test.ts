@@ -220,7 +220,7 @@ describe("signet copy in bad weather", () => {
   /** Starts a copy whose blobs come in drops, waits until one has begun, does something to the world, and waits for the end. */
   async function disturb(
     args: readonly string[],
-    disturbance: (kill: (signal: NodeJS.Signals) => void) => Promise<unknown> | unknown,
+    disturbance: (kill: (signal: NodeJS.Signals) => void) => unknown,
   ): Promise<{ readonly status: number | null; readonly stderr: string }> {
     const child = spawn(process.execPath, [signetScript, "copy", ...copyFlags, "--retry-times", "0", ...args], {
       cwd: folder.path,

@@ -39,7 +39,7 @@ void describe("images copied and deleted by Signet", { concurrency: false }, () 
 
   const unjudged = ["--insecure-policy", ...plainHttpCopy];
 
-  for (const format of ["oci", "v2s2"] as const) {
+  (["oci", "v2s2"] as const).forEach((format) => {
     void it(`converted to ${format} and signed anew are accepted by skopeo and podman, image and list`, async (t) => {
       if (!hasTools(t)) return;
       const { docker } = bench;
@@ -65,7 +65,7 @@ void describe("images copied and deleted by Signet", { concurrency: false }, () 
         assertDone(await bench.skopeo(["inspect", "--config", name]));
       }
     });
-  }
+  });
 
   void it("and signed are not converted: skopeo leaves an image as it is without a word and refuses a list, Signet refuses both", async (t) => {
     if (!hasTools(t)) return;

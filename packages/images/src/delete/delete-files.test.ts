@@ -31,7 +31,7 @@ const remove = async (text: string, options?: DeleteOptions): Promise<DeleteResu
   deleteImage(await parseImageName(text), options);
 
 const filesIn = (path: string): readonly string[] =>
-  existsSync(path) ? (readdirSync(path, { recursive: true, encoding: "utf8" }) as string[]).sort() : [];
+  existsSync(path) ? readdirSync(path, { recursive: true, encoding: "utf8" }).sort() : [];
 
 async function readWhole(text: string): Promise<void> {
   await using source = await openImageSource(await parseImageName(text));

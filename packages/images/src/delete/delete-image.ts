@@ -27,7 +27,7 @@ export async function deleteImage(name: ImageName, options: DeleteOptions = {}):
     case "oci-archive":
       return deleteArchive(name, options);
     default:
-      throw new UsageError("transport-unsupported", `${String(name.text)}: images of this transport are not deleted`, {
+      throw new UsageError("transport-unsupported", `${name.text}: images of this transport are not deleted`, {
         hint: "docker://, dir:, oci: and oci-archive: images can be deleted",
       });
   }

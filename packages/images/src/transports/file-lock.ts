@@ -119,9 +119,9 @@ async function isDead(holder: string): Promise<boolean> {
 /** When a process was started, in the kernel's ticks; `-` where that cannot be known. */
 export async function processStart(pid: number): Promise<string> {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+    const line = await readFile(`/proc/${pid}/stat`, "utf8");
     // The name in parentheses may hold anything; the start time is the twentieth field after it.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "-";
+    return line.slice(line.lastIndexOf(")") + 2).split(" ")[19] ?? "-";
   } catch {
     return "-";
   }
