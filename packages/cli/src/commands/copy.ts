@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ManifestFormat } from "@signet/core";
-import type { CopyResult, CopySelection, ImageName, OpenOptions, StoreKind } from "@signet/images";
-import type { Command, FlagOption, Invocation, ListOption, TextOption } from "../command-line/command.ts";
+import type { CopySelection, StoreKind } from "@signet/images";
+import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
 import {
   insecurePolicyOption,
   outputFormatOption,
@@ -15,15 +15,14 @@ import {
 import { exitCodes } from "../command-line/exit-code.ts";
 import { openPgpOptions } from "../command-line/openpgp-options.ts";
 import { usage } from "../command-line/parse.ts";
-import { parseReferenceArgument } from "../command-line/reference-argument.ts";
 import {
   destinationRegistryOptions,
   registryOptions,
   sourceRegistryOptions,
 } from "../command-line/registry-options.ts";
+import { mountFromOption, readMountFrom, withMounts } from "../images/copy-mounts.ts";
 import { refuseOtherSigners, signingOptions } from "../images/copy-signing-options.ts";
 import type { Interruption } from "../interruption.ts";
-import type { Terminal } from "../terminal/terminal.ts";
 
 const name = "copy";
 
@@ -71,13 +70,6 @@ const sourceStoreOption: TextOption = {
   value: "STORE",
   choices: ["lookaside", "extension"],
   summary: "Where the source's signatures are read (default: what the registry and registries.d say)",
-};
-const mountFromOption: ListOption = {
-  kind: "list",
-  name: "mount-from",
-  value: "REPO",
-  summary: "A repository of the destination's registry that may have the blobs; the source's is tried by itself",
-  completion: "nothing",
 };
 const digestFileOption: TextOption = {
   kind: "text",
@@ -155,6 +147,7 @@ export const command: Command = {
     const { copyImage, openImageDestination, openImageSource, parseImageName, writeFileAtomic } =
       await import("@signet/images");
     const { openImageAccess } = await import("../images/image-access.ts");
+    const { printCopy, reportCopy } = await import("../images/copy-report.ts");
     const { showCopyProgress } = await import("../images/copy-display.ts");
     const { readPlatform } = await import("../images/platform-options.ts");
     const { choosePolicy, makeEnforcement } = await import("../images/copy-policy.ts");
@@ -232,53 +225,6 @@ function readFormat(invocation: Invocation): ManifestFormat | undefined {
     );
   }
   return format === undefined ? undefined : format === "oci" ? "oci" : "docker";
-}
-
-/** Repositories that each blob is asked for before it is sent; each is a request. */
-const MAX_MOUNT_OPTIONS = 3;
-
-function readMountFrom(invocation: Invocation, source: ImageName, destination: ImageName): readonly string[] {
-  const given = invocation.get(mountFromOption).map((text) => parseReferenceArgument(text));
-  const target = destination.reference;
-  if (given.length > MAX_MOUNT_OPTIONS) throw usage(`--mount-from may be given ${MAX_MOUNT_OPTIONS} times`, name);
-  if (given.some(({ domain }) => domain !== target?.domain)) {
-    throw usage(
-      "--mount-from names a repository of the destination's registry",
-      name,
-      target === undefined ? "only docker:// has any" : `such as ${target.domain}/base/image`,
-    );
-  }
-  return [source.reference, ...given].flatMap((one) =>
-    one !== undefined && one.domain === target?.domain ? [one.path] : [],
-  );
-}
-
-function withMounts(open: OpenOptions, mountFrom: readonly string[]): OpenOptions {
-  return open.docker === undefined ? open : { ...open, docker: { ...open.docker, mountFrom } };
-}
-
-function printCopy(source: ImageName, destination: ImageName, result: CopyResult, terminal: Terminal): void {
-  const { carried, kept, made } = result.signatures;
-  terminal.line(`Copied ${source.text} to ${destination.text}`);
-  const keptPart = kept === 0 ? "" : `, ${kept} kept that were there`;
-  terminal.line(`digest ${result.digest}, ${carried} signatures carried along${keptPart}, ${made} made`);
-  if (result.converted !== undefined)
-    terminal.line(`converted to ${result.converted.format} from digest ${result.converted.sourceDigest}`);
-}
-
-function reportCopy(source: ImageName, destination: ImageName, result: CopyResult): unknown {
-  const { digest, manifests, converted, blobs, foreignLayers, signatures, warnings } = result;
-  return {
-    source: source.text,
-    destination: destination.text,
-    digest,
-    manifests,
-    converted: converted ?? null,
-    blobs,
-    foreignLayers,
-    signatures,
-    warnings,
-  };
 }
 
 function readSelection(invocation: Invocation): CopySelection {

@@ -1,0 +1,28 @@
+/** What `copy` says when it is done. */
+import type { CopyResult, ImageName } from "@signet/images";
+import type { Terminal } from "../terminal/terminal.ts";
+
+export function printCopy(source: ImageName, destination: ImageName, result: CopyResult, terminal: Terminal): void {
+  const { carried, kept, made } = result.signatures;
+  terminal.line(`Copied ${source.text} to ${destination.text}`);
+  const keptPart = kept === 0 ? "" : `, ${kept} kept that were there`;
+  terminal.line(`digest ${result.digest}, ${carried} signatures carried along${keptPart}, ${made} made`);
+  if (result.converted !== undefined)
+    terminal.line(`converted to ${result.converted.format} from digest ${result.converted.sourceDigest}`);
+}
+
+/** The same as JSON. */
+export function reportCopy(source: ImageName, destination: ImageName, result: CopyResult): unknown {
+  const { digest, manifests, converted, blobs, foreignLayers, signatures, warnings } = result;
+  return {
+    source: source.text,
+    destination: destination.text,
+    digest,
+    manifests,
+    converted: converted ?? null,
+    blobs,
+    foreignLayers,
+    signatures,
+    warnings,
+  };
+}
