@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ManifestFormat } from "@signet/core";
 import type { CopySelection, StoreKind } from "@signet/images";
-import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
+import type { Command, FlagOption, Invocation, ListOption, TextOption } from "../command-line/command.ts";
 import {
   insecurePolicyOption,
   outputFormatOption,
@@ -20,7 +20,7 @@ import {
   registryOptions,
   sourceRegistryOptions,
 } from "../command-line/registry-options.ts";
-import { mountFromOption, readMountFrom, withMounts } from "../images/copy-mounts.ts";
+import { readMountFrom, withMounts } from "../images/copy-mounts.ts";
 import { refuseOtherSigners, signingOptions } from "../images/copy-signing-options.ts";
 import type { Interruption } from "../interruption.ts";
 
@@ -70,6 +70,13 @@ const sourceStoreOption: TextOption = {
   value: "STORE",
   choices: ["lookaside", "extension"],
   summary: "Where the source's signatures are read (default: what the registry and registries.d say)",
+};
+const mountFromOption: ListOption = {
+  kind: "list",
+  name: "mount-from",
+  value: "REPO",
+  summary: "A repository of the destination's registry that may have the blobs; the source's is tried by itself",
+  completion: "nothing",
 };
 const digestFileOption: TextOption = {
   kind: "text",
@@ -154,7 +161,7 @@ export const command: Command = {
     const { readSigning } = await import("../images/copy-signing.ts");
     const sourceName = await parseImageName(from);
     const destinationName = await parseImageName(to);
-    const mountFrom = readMountFrom(invocation, sourceName, destinationName);
+    const mountFrom = readMountFrom(invocation.get(mountFromOption), sourceName, destinationName);
     const policy = await choosePolicy(invocation, runtime);
     const signing = await readSigning(invocation, runtime);
     const sourceStore = invocation.get(sourceStoreOption) as StoreKind | undefined;
