@@ -5,7 +5,7 @@ import { syncDirectory } from "../config/atomic-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { ARCHIVE_SIGNATURES_UNSUPPORTED } from "./docker-archive-source.ts";
 import { ARCHIVE_DIGEST_NOT_KEPT, DockerArchiveWriter, manifestUnsupportedInArchive } from "./docker-archive-writer.ts";
-import { makeStage, removeAbandonedStages } from "./stage.ts";
+import { makeStage } from "./stage.ts";
 import type { BlobDescriptor, ImageDestination, ImageName, RawManifest } from "./transport.ts";
 
 /**
@@ -25,7 +25,6 @@ export async function openDockerArchiveDestination(name: ImageName): Promise<Ima
       throw fileError(error, path, "write");
     }
     await syncDirectory(dirname(path));
-    await removeAbandonedStages(dirname(path));
   };
   return new DockerArchiveDestination(name, stage, { deliver });
 }

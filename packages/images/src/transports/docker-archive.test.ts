@@ -8,7 +8,8 @@ import { parseDigest } from "@signet/core";
 import { buildTestImage, makeTempDir, runChecked, writeDirImage } from "@signet/testkit";
 import { archivedContractImage, contractBlob, contractImage, storeContractImage } from "@signet/testkit/contract-image";
 import { type Header, type Pack, pack } from "tar-stream";
-import { type CopyOptions, copyImage } from "../copy/copy-image.ts";
+import { copyImage } from "../copy/copy-image.ts";
+import type { CopyOptions } from "../copy/copy-options.ts";
 import { parseImageName } from "./image-name.ts";
 import { openImageDestination, openImageSource } from "./open.ts";
 
