@@ -109,9 +109,17 @@ export type { Platform, UntrustedDescriptor, UntrustedInstance } from "./formats
 export { parseManifest } from "./formats/manifest/manifest.ts";
 export type { UntrustedImageManifest, UntrustedManifest, UntrustedManifestList } from "./formats/manifest/manifest.ts";
 export { computeManifestDigest } from "./formats/manifest/manifest-digest.ts";
-export { claimedMediaType, isManifestMediaType, manifestMediaTypes } from "./formats/manifest/media-types.ts";
+export {
+  OCI_INDEX_TYPE,
+  OCI_MANIFEST_TYPE,
+  claimedMediaType,
+  isManifestMediaType,
+  manifestMediaTypes,
+} from "./formats/manifest/media-types.ts";
 export type { ManifestMediaType } from "./formats/manifest/media-types.ts";
 export { chooseInstance, formatPlatform } from "./formats/manifest/platform.ts";
+export { parseReferrers, writeReferrers } from "./formats/manifest/referrers.ts";
+export type { UntrustedReferrer } from "./formats/manifest/referrers.ts";
 export type { UntrustedSchema1Manifest } from "./formats/manifest/schema1.ts";
 export { parseSignatureBlob, writeSignatureBlob } from "./formats/signature-blob/signature-blob.ts";
 export type {

@@ -26,6 +26,8 @@ export interface SignatureStoreUnderTest {
 }
 
 export interface SignatureStoreTraits {
+  /** What the store keeps. Default simple signing. */
+  readonly kind?: "simple-signing" | "sigstore";
   readonly writable: boolean;
   /** Takes `replace` and `remove`, and really removes. */
   readonly removes: boolean;
@@ -37,10 +39,21 @@ export interface SignatureStoreTraits {
   readonly maxSignatures: number | undefined;
 }
 
-/** Something with the first octet of a compressed OpenPGP message; a store does not look further. */
-function signature(text: string): Uint8Array {
-  return new Uint8Array([0xa3, 0x00, 0xff, 0x0a, ...new TextEncoder().encode(text)]);
-}
+type MakeSignature = (text: string) => Uint8Array;
+
+const makeSignature: Readonly<Record<"simple-signing" | "sigstore", MakeSignature>> = {
+  /** Something with the first octet of a compressed OpenPGP message; a store does not look further. */
+  "simple-signing": (text) => new Uint8Array([0xa3, 0x00, 0xff, 0x0a, ...new TextEncoder().encode(text)]),
+  /** A layer with its annotation, as `signature-N` files hold it; the payload need not be one. */
+  sigstore: (text) => {
+    const layer = {
+      mimeType: "application/vnd.dev.cosign.simplesigning.v1+json",
+      payload: Buffer.from(text).toString("base64"),
+      annotations: { "dev.cosignproject.cosign/signature": Buffer.from("signed").toString("base64") },
+    };
+    return new TextEncoder().encode(`\0sigstore-json\n${JSON.stringify(layer)}`);
+  },
+};
 
 const makeManifest = (text: string, algorithm: "sha256" | "sha512" = "sha256"): ContractManifest => {
   const bytes = new TextEncoder().encode(text);
@@ -74,6 +87,7 @@ export function describeSignatureStore(
   traits: SignatureStoreTraits,
   makePlace: (t: TestContext, topDigest: Digest) => Promise<SignatureStoreUnderTest>,
 ): void {
+  const signature = makeSignature[traits.kind ?? "simple-signing"];
   const test: ContractTest = (title, body) => {
     void it(title, async (t) => {
       const place = await makePlace(t, digest);
@@ -128,12 +142,14 @@ export function describeSignatureStore(
       });
     }
 
-    test("hands out what is no signature as it is: judging it is not a store's work", async (place) => {
-      const { reference } = place;
-      const odd = [new Uint8Array([0xff, 0x00]), signature("good")];
-      await place.put(reference, digest, odd);
-      assert.deepEqual(await read(place, digest), odd.map(hex));
-    });
+    if (traits.kind !== "sigstore") {
+      test("hands out what is no signature as it is: judging it is not a store's work", async (place) => {
+        const { reference } = place;
+        const odd = [new Uint8Array([0xff, 0x00]), signature("good")];
+        await place.put(reference, digest, odd);
+        assert.deepEqual(await read(place, digest), odd.map(hex));
+      });
+    }
 
     test("T13: refuses a signature beyond 4 MiB", async (place) => {
       const { reference } = place;
@@ -163,7 +179,7 @@ export function describeSignatureStore(
       await assert.rejects(place.store.read(reference, digest), isStoreFailure);
     });
 
-    if (traits.writable) describeWriting(traits, test);
+    if (traits.writable) describeWriting(traits, test, signature);
     else {
       test("says why it cannot be written, and refuses", async ({ store, reference }) => {
         assert.ok((store.unwritable ?? "").length > 0);
@@ -186,7 +202,7 @@ export function describeSignatureStore(
   });
 }
 
-function describeWriting(traits: SignatureStoreTraits, test: ContractTest): void {
+function describeWriting(traits: SignatureStoreTraits, test: ContractTest, signature: MakeSignature): void {
   test("adds after what is there, and says where", async (place) => {
     const { reference } = place;
     assert.equal(place.store.unwritable, undefined);

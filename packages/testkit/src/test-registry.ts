@@ -28,8 +28,12 @@ import type { ExtensionSignature, StoredManifest } from "./registry/storage.ts";
 export interface TestRegistryOptions extends Partial<AccessOptions> {
   /** Announces and serves the signatures API. Default false. */
   readonly signaturesExtension?: boolean;
-  /** Serves the referrers API. Default true. */
+  /** Serves the referrers API, and answers `OCI-Subject` to manifests with a subject. Default true. */
   readonly referrers?: boolean;
+  /** Entries on one page of the referrers API. Default all. */
+  readonly referrersPageSize?: number;
+  /** Heeds `If-Match` and `If-None-Match` when a manifest is put. Default false, as most registries. */
+  readonly conditionalPuts?: boolean;
   /** PEM texts; serves https. With `clientCa` a client certificate of that authority is demanded. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
   readonly faults?: readonly Fault[];
@@ -98,6 +102,7 @@ export async function startTestRegistry(options: TestRegistryOptions = {}): Prom
     tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? 300,
   });
   const log: LoggedRequest[] = [];
+  const rules = { referrers: options.referrers !== false, conditionalPuts: options.conditionalPuts === true };
   const scheme = options.tls === undefined ? "http" : "https";
   let ownUrl = "";
 
@@ -160,7 +165,8 @@ export async function startTestRegistry(options: TestRegistryOptions = {}): Prom
     if (path === "/v2/" || path === "/v2") return guard(undefined, "pull", () => emptyAnswer(200));
 
     const [, name = "", kind = "", reference = ""] = routeGrammar.exec(path) ?? [];
-    if (kind === "manifests") return guard(name, actionOf, () => handleManifest(storage, name, reference, request));
+    if (kind === "manifests")
+      return guard(name, actionOf, () => handleManifest(storage, name, reference, request, rules));
     if (kind === "blobs/uploads" && reference === "" && request.method === "POST") {
       const mayPull = (from: string): boolean => access.refuse(authorization, ownUrl, from, "pull") === undefined;
       return guard(name, "push", () => startUpload(storage, name, request, mayPull));
@@ -169,8 +175,10 @@ export async function startTestRegistry(options: TestRegistryOptions = {}): Prom
     if (kind === "blobs") return guard(name, actionOf, () => handleBlob(storage, name, reference, request));
     if (kind === "tags" && reference === "list")
       return guard(name, "pull", () => listTags(storage, name, request.query));
-    if (kind === "referrers" && options.referrers !== false)
-      return guard(name, "pull", () => handleReferrers(storage, name, reference, request.query));
+    if (kind === "referrers" && rules.referrers)
+      return guard(name, "pull", () =>
+        handleReferrers(storage, name, reference, request.query, options.referrersPageSize),
+      );
 
     const extension = options.signaturesExtension === true ? extensionGrammar.exec(path) : null;
     if (extension === null) return undefined;

@@ -12,12 +12,28 @@ import type { Credentials } from "./credentials.ts";
 import { originOf, servingHost } from "./endpoint.ts";
 import type { RegistryLog, Wire } from "./exchange.ts";
 import { DEFAULT_RETRY_TIMES, MAX_RETRY_TIMES, type Timeouts, defaultTimeouts } from "./limits.ts";
-import { type ManifestName, deleteManifest, fetchManifest, storeManifest } from "./manifests.ts";
+import {
+  type ManifestName,
+  type StoredManifest,
+  deleteManifest,
+  deleteTag,
+  fetchManifest,
+  fetchTagged,
+  storeManifest,
+} from "./manifests.ts";
 import type { Ping } from "./ping.ts";
 import { type ProxyChooser, bareHost, proxyFromEnvironment } from "./proxy.ts";
+import {
+  type ReferrerList,
+  type ReferrersOptions,
+  changeReferrersTag,
+  listReferrers,
+  storeReferrers,
+} from "./referrers.ts";
 import type { Clock, RetryPolicy } from "./retry.ts";
 import { RegistrySession } from "./session.ts";
 import { type ApiSignature, type ApiSignatureList, listSignatures, putSignature } from "./signatures-api.ts";
+import { type TagChange, updateTag } from "./tag-update.ts";
 import { listTags } from "./tags.ts";
 import { loadTrustedRoots } from "./trusted-roots.ts";
 import { mountBlob, uploadBlob } from "./uploads.ts";
@@ -206,6 +222,9 @@ const systemClock: Clock = {
   },
 };
 
+/** Repositories remembered for having no referrers API; the others are asked again. */
+const MAX_REMEMBERED_REPOSITORIES = 10_000;
+
 /**
  * Everything Signet does at one registry. Each method authenticates as the registry asks for it, retries what may pass, and holds every limit; bytes that
  * were asked for by digest are compared with it. Errors are StoreErrors with the registry's own words, made safe to print.
@@ -215,6 +234,8 @@ export class RegistryClient {
   readonly domain: string;
   readonly #session: RegistrySession;
   readonly #connections: Connections;
+  /** Repositories of which it is known that the registry answers no referrers API for them. */
+  readonly #withoutReferrersApi = new Set<string>();
 
   constructor(domain: string, session: RegistrySession, connections: Connections) {
     this.domain = domain;
@@ -248,13 +269,48 @@ export class RegistryClient {
   }
 
   /** See {@link storeManifest}. */
-  storeManifest(repository: string, name: ManifestName, bytes: Uint8Array, mediaType: string): Promise<void> {
+  storeManifest(repository: string, name: ManifestName, bytes: Uint8Array, mediaType: string): Promise<StoredManifest> {
     return storeManifest(this.#session, repository, name, bytes, mediaType);
   }
 
   /** See {@link deleteManifest}. */
   deleteManifest(repository: string, digest: Digest): Promise<void> {
     return deleteManifest(this.#session, repository, digest);
+  }
+
+  /** See {@link fetchTagged}. */
+  async fetchTagged(repository: string, tag: string): Promise<RawManifest | undefined> {
+    return (await fetchTagged(this.#session, repository, tag))?.manifest;
+  }
+
+  /** See {@link updateTag}. */
+  updateTag(repository: string, tag: string, change: TagChange): Promise<boolean> {
+    return updateTag(this.#session, repository, tag, change);
+  }
+
+  /** See {@link deleteTag}. */
+  deleteTag(repository: string, tag: string): Promise<boolean> {
+    return deleteTag(this.#session, repository, tag);
+  }
+
+  /** See {@link listReferrers}. */
+  async listReferrers(repository: string, digest: Digest, options: ReferrersOptions = {}): Promise<ReferrerList> {
+    const tagOnly = options.tagOnly ?? this.#withoutReferrersApi.has(repository);
+    const list = await listReferrers(this.#session, repository, digest, { ...options, tagOnly });
+    // A repository that is there and does not know the API now will not learn it while this client lives.
+    if (list.from === "tag" && this.#withoutReferrersApi.size < MAX_REMEMBERED_REPOSITORIES)
+      this.#withoutReferrersApi.add(repository);
+    return list;
+  }
+
+  /** See {@link storeReferrers}. */
+  storeReferrers(repository: string, subject: Digest, manifests: readonly RawManifest[]): Promise<void> {
+    return storeReferrers(this.#session, repository, subject, manifests);
+  }
+
+  /** See {@link changeReferrersTag}. */
+  removeFromReferrersTag(repository: string, subject: Digest, digests: ReadonlySet<Digest>): Promise<boolean> {
+    return changeReferrersTag(this.#session, repository, subject, { remove: digests });
   }
 
   /** See {@link fetchBlob}. */

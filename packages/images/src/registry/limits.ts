@@ -70,3 +70,12 @@ export const FIRST_RETRY_MS = 500;
 
 /** Milliseconds: no single wait is longer, whatever `Retry-After` says. containers/image stops at the same. */
 export const MAX_RETRY_WAIT_MS = 60_000;
+
+/** Bytes: the largest page of a referrers list, as for any index. */
+export const MAX_REFERRERS_PAGE_BYTES: number = 4 * 1024 * 1024;
+
+/** Pages of one referrers list; registries put a hundred and more on a page. */
+export const MAX_REFERRERS_PAGES = 100;
+
+/** Referrers of one manifest. Images with a signature, an SBOM and an attestation for each build step have some dozens. */
+export const MAX_REFERRERS = 1000;

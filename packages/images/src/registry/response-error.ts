@@ -24,11 +24,14 @@ export interface ErrorContext {
 }
 
 /**
- * Reads what the server says and makes the error to throw. `retryable` and `details.retryAfterMs` say whether and when it is worth trying again.
+ * Reads what the server says and makes the error to throw. `retryable` and `details.retryAfterMs` say whether and when it is worth trying again;
+ * `details.registryCode` and `details.registryMessage` are the first error of the registry's envelope, where it sent one.
  * @returns StoreError `registry-unauthorized` (401), `registry-forbidden` (403), `image-missing` (404), else `registry-error`
  */
 export async function responseError(answer: HttpAnswer, context: ErrorContext): Promise<StoreError> {
-  const said = hideSecrets(await readDiagnostic(answer), context.secrets ?? []);
+  const diagnostic = await readDiagnostic(answer);
+  const said = hideSecrets(diagnostic.text, context.secrets ?? []);
+  const [first] = diagnostic.errors;
   const { status } = answer;
   const { code, problem, hint } = explainStatus(answer, context);
   const retryAfterMs = parseRetryAfter(answer.header("retry-after"), context.now);
@@ -40,6 +43,9 @@ export async function responseError(answer: HttpAnswer, context: ErrorContext): 
       host: answer.url.host,
       status,
       ...(retryable && retryAfterMs !== undefined ? { retryAfterMs } : {}),
+      ...(first === undefined
+        ? {}
+        : { registryCode: first.code, registryMessage: hideSecrets(first.message, context.secrets ?? []) }),
     },
     ...(hint === undefined ? {} : { hint }),
   });
@@ -95,24 +101,37 @@ function hideSecrets(text: string, secrets: readonly string[]): string {
   return shown;
 }
 
-async function readDiagnostic(answer: HttpAnswer): Promise<string> {
+/** What a server says: for people, and as the errors of its envelope. */
+interface Diagnostic {
+  readonly text: string;
+  readonly errors: readonly RegistryFault[];
+}
+
+/** One error of the distribution protocol's envelope. Untrusted text, made safe to print. */
+interface RegistryFault {
+  readonly code: string;
+  readonly message: string;
+}
+
+async function readDiagnostic(answer: HttpAnswer): Promise<Diagnostic> {
+  const only = (text: string): Diagnostic => ({ text, errors: [] });
   let bytes: Uint8Array;
   try {
     bytes = await answer.readBytes(MAX_ERROR_BYTES, "error answer");
   } catch (error) {
     if (!(error instanceof SignetError)) throw error;
-    return error.code === "input-too-large" ? "(an error text beyond all measure)" : "";
+    return only(error.code === "input-too-large" ? "(an error text beyond all measure)" : "");
   }
-  if (bytes.length === 0) return "";
+  if (bytes.length === 0) return only("");
   const envelope = readEnvelope(bytes);
-  if (envelope !== undefined) return cleanText(envelope, MAX_DIAGNOSTIC_LENGTH);
+  if (envelope !== undefined) return { ...envelope, text: cleanText(envelope.text, MAX_DIAGNOSTIC_LENGTH) };
   const text = new TextDecoder().decode(bytes.subarray(0, MAX_DIAGNOSTIC_LENGTH * 4));
-  if (/^\s*<(?:!doctype|html|\?xml)/i.test(text)) return "(a web page)";
-  return cleanText(text, MAX_DIAGNOSTIC_LENGTH);
+  if (/^\s*<(?:!doctype|html|\?xml)/i.test(text)) return only("(a web page)");
+  return only(cleanText(text, MAX_DIAGNOSTIC_LENGTH));
 }
 
 /** `{"errors":[{"code","message"}]}` of the distribution protocol, and the one-line forms that token services use. */
-function readEnvelope(bytes: Uint8Array): string | undefined {
+function readEnvelope(bytes: Uint8Array): Diagnostic | undefined {
   let node: JsonNode;
   try {
     node = parseJson(bytes, "error answer", { maxBytes: MAX_ERROR_BYTES, maxDepth: 32 });
@@ -120,13 +139,23 @@ function readEnvelope(bytes: Uint8Array): string | undefined {
     return undefined;
   }
   const errors = member(node, "errors");
-  if (errors?.kind === "array" && errors.items.length > 0)
-    return errors.items.slice(0, MAX_SHOWN_ERRORS).map(describe).join("; ");
+  if (errors?.kind === "array" && errors.items.length > 0) {
+    const shown = errors.items.slice(0, MAX_SHOWN_ERRORS);
+    return { text: shown.map(describe).join("; "), errors: shown.map(readFault) };
+  }
   for (const key of ["details", "error_description", "message", "error"]) {
     const value = member(node, key);
-    if (value?.kind === "string") return value.value;
+    if (value?.kind === "string") return { text: value.value, errors: [] };
   }
   return undefined;
+}
+
+function readFault(entry: JsonNode): RegistryFault {
+  const text = (key: string): string => {
+    const value = member(entry, key);
+    return value?.kind === "string" ? cleanText(value.value, MAX_DIAGNOSTIC_LENGTH) : "";
+  };
+  return { code: text("code"), message: text("message") };
 }
 
 function describe(entry: JsonNode): string {

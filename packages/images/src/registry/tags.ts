@@ -1,5 +1,6 @@
 import { FormatError, StoreError, jsonArray, jsonString, parseJson, strictObject } from "@signet/core";
 import { MAX_TAG_PAGES, MAX_TAG_PAGE_BYTES, TAG_PAGE_SIZE } from "./limits.ts";
+import { nextPage } from "./next-page.ts";
 import type { RegistrySession } from "./session.ts";
 
 /** The grammar of tags; what a registry lists beyond it cannot be asked for. */
@@ -41,26 +42,4 @@ function readPage(bytes: Uint8Array, what: string): readonly string[] {
     if (!(error instanceof FormatError)) throw error;
     throw new StoreError("registry-error", `${what}: the answer cannot be read: ${error.message}`, { cause: error });
   }
-}
-
-/** Path and query of the next page (RFC 8288, `<…>; rel="next"`). */
-function nextPage(lines: readonly string[], from: URL, registry: string, what: string): string | undefined {
-  const links = lines.join(", ").slice(0, 8192);
-  for (const match of links.matchAll(/<([^<>]*)>([^<]*)/g)) {
-    if (!/;\s*rel\s*=\s*"?next"?\s*(?:[;,]|$)/i.test(match[2]!)) continue;
-    const next = URL.parse(match[1]!, from.href);
-    if (next === null) throw new StoreError("registry-error", `${what}: the link to the next page cannot be read`);
-    if (next.origin !== from.origin) {
-      throw new StoreError(
-        "registry-url-refused",
-        `${registry}: the next page of ${what} is on ${next.host}, which is not asked`,
-        {
-          details: { host: next.host },
-          hint: "ask whoever runs the registry",
-        },
-      );
-    }
-    return `${next.pathname}${next.search}`;
-  }
-  return undefined;
 }

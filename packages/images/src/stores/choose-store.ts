@@ -1,10 +1,12 @@
 /** Which signature store serves an image in a registry (registries.d, sections 1.2 and 5). */
 import { type Reference, StoreError } from "@signet/core";
-import { lookasideBase } from "../config/registries-d-lookup.ts";
+import { lookasideBase, useSigstoreAttachments } from "../config/registries-d-lookup.ts";
 import type { RegistriesD } from "../config/registries-d.ts";
 import type { RegistryClient, RegistryClients } from "../registry/client.ts";
+import { attachmentStore } from "./attachment-store.ts";
 import { extensionStore } from "./extension-store.ts";
 import { lookasideStore } from "./lookaside-store.ts";
+import { routedStore } from "./routed-store.ts";
 import type { SignatureStore } from "./signature-store.ts";
 
 export type StoreKind = "lookaside" | "extension";
@@ -27,7 +29,8 @@ export interface StoreChoiceOptions {
 
 /**
  * Chooses the store of an image in a registry. A registry that announces the signatures API is read and written there alone: its lookaside configuration is
- * not looked at. All others have a lookaside store, configured or built-in.
+ * not looked at. All others have a lookaside store, configured or built-in. Sigstore attachments come in addition, where `use-sigstore-attachments` is on; where it is off,
+ * the store refuses to write sigstore signatures. With `only` there are none.
  *
  * @param client of the registry that serves the image; asked for its ping, unless `only` is `lookaside`
  * @param reference where the image is fetched from or pushed to: of a mirror its own name, not the logical one
@@ -39,7 +42,23 @@ export async function chooseSignatureStore(
   reference: Reference,
   options: StoreChoiceOptions,
 ): Promise<ChosenStore> {
-  const { registriesD, clients, only } = options;
+  const chosen = await chooseSimpleStore(client, reference, options);
+  if (options.only !== undefined) return chosen;
+  const attachments = useSigstoreAttachments(options.registriesD, reference);
+  return {
+    ...chosen,
+    store: routedStore(chosen.store, attachmentStore(client, attachments)),
+    explanation: attachments.enabled
+      ? [...chosen.explanation, `sigstore attachments as well: ${attachments.explanation}`]
+      : chosen.explanation,
+  };
+}
+
+async function chooseSimpleStore(
+  client: RegistryClient,
+  reference: Reference,
+  { registriesD, clients, only }: StoreChoiceOptions,
+): Promise<ChosenStore> {
   if (only !== "lookaside") {
     if ((await client.ping()).supportsSignatures) {
       const explanation = [`${client.domain} announces the signatures API, which replaces the lookaside store`];

@@ -4,8 +4,14 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type Digest, MAX_SIGNATURES_PER_MANIFEST, type Reference, encodeBase64 } from "@signet/core";
-import { makeFakeClock, makeTempDir, startTestRegistry } from "@signet/testkit";
+import {
+  type Digest,
+  MAX_SIGNATURES_PER_MANIFEST,
+  OCI_MANIFEST_TYPE,
+  type Reference,
+  encodeBase64,
+} from "@signet/core";
+import { type TestRegistry, makeFakeClock, makeTempDir, startTestRegistry } from "@signet/testkit";
 import {
   type SignatureStoreUnderTest,
   contractManifests,
@@ -13,7 +19,9 @@ import {
   describeSignatureStore,
 } from "@signet/testkit/signature-store-contract";
 import { RegistryClients } from "../registry/client.ts";
+import { companionTag } from "../registry/companion-tags.ts";
 import { signatureFile } from "../transports/dir-layout.ts";
+import { attachmentStore } from "./attachment-store.ts";
 import { dirStore } from "./dir-store.ts";
 import { extensionStore } from "./extension-store.ts";
 import { lookasideStore } from "./lookaside-store.ts";
@@ -160,6 +168,58 @@ describeSignatureStore(
           if (status !== 201) throw new Error(`the test registry answered ${status}`);
         }
       },
+      breakDown: () => registry.dispose(),
+    };
+  },
+);
+
+/** Layers under cosign's tag, as another client would have put them there. */
+function putAttachments(
+  registry: TestRegistry,
+  reference: Reference,
+  digest: Digest,
+  blobs: readonly Uint8Array[],
+): void {
+  const layers = blobs.map((blob) => {
+    const text = new TextDecoder().decode(blob.subarray(blob.indexOf(0x0a) + 1));
+    const { mimeType, payload, annotations } = JSON.parse(text) as Record<string, string>;
+    const bytes = Buffer.from(payload!, "base64");
+    return { mediaType: mimeType, size: bytes.length, digest: registry.putBlob(reference.path, bytes), annotations };
+  });
+  const config = Buffer.from(
+    JSON.stringify({ rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.digest) } }),
+  );
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST_TYPE,
+    config: {
+      mediaType: "application/vnd.oci.image.config.v1+json",
+      size: config.length,
+      digest: registry.putBlob(reference.path, config),
+    },
+    layers,
+  };
+  const bytes = Buffer.from(JSON.stringify(manifest));
+  registry.putManifest(reference.path, companionTag(digest, "sig")!, bytes, OCI_MANIFEST_TYPE);
+}
+
+describeSignatureStore(
+  "of sigstore attachments",
+  {
+    kind: "sigstore",
+    writable: true,
+    removes: true,
+    knowsRepositories: true,
+    knowsSha512: false,
+    maxSignatures: MAX_SIGNATURES_PER_MANIFEST,
+  },
+  async (t): Promise<SignatureStoreUnderTest> => {
+    const registry = await startTestRegistry();
+    t.after(() => registry.dispose());
+    return {
+      domain: registry.host,
+      store: attachmentStore(makeClients(t).clientFor(registry.host), { enabled: true, explanation: "test" }),
+      put: async (reference, digest, blobs) => putAttachments(registry, reference, digest, blobs),
       breakDown: () => registry.dispose(),
     };
   },

@@ -35,6 +35,8 @@ export interface SignatureStore {
   readWritten?(reference: Reference, digest: Digest): Promise<SignatureReading>;
   /** Undefined when it can be written; else why not. */
   readonly unwritable: string | undefined;
+  /** The same for one signature, where it depends on its kind. Default: `unwritable`. */
+  unwritableFor?(blob: Uint8Array): string | undefined;
   /** True when nothing can be removed: `replace` and `remove` then fail if they would have to. Default false. */
   readonly appendOnly?: boolean;
   /** Makes `blobs` the manifest's signatures, in order. */

@@ -161,8 +161,14 @@ class DockerDestination implements ImageDestination {
     this.#mountFrom = mountFrom.filter((repository) => repository !== at.reference.path).slice(0, MAX_MOUNT_SOURCES);
   }
 
-  async signaturesUnsupported(): Promise<string | undefined> {
-    return (await this.#place.store()).unwritable;
+  async signaturesUnsupported(blobs?: readonly Uint8Array[]): Promise<string | undefined> {
+    const store = await this.#place.store();
+    if (blobs === undefined || store.unwritableFor === undefined) return store.unwritable;
+    for (const blob of blobs) {
+      const reason = store.unwritableFor(blob);
+      if (reason !== undefined) return reason;
+    }
+    return undefined;
   }
 
   async hasBlob(descriptor: BlobDescriptor): Promise<boolean> {

@@ -95,10 +95,10 @@ export interface SubstituteManifest {
 /** Writes one image. Nothing is visible under its final name before `commit`. */
 export interface ImageDestination extends AsyncDisposable {
   readonly name: ImageName;
-  /** Undefined when signatures can be kept; else why not, for the error message. */
-  signaturesUnsupported(): Promise<string | undefined>;
   /** Set by destinations that keep no manifest: why the image has another digest there. */
   readonly digestNotKept?: string;
+  /** Undefined when signatures can be kept; else why not, for the error message. `blobs`: when these can be; default: when simple signing signatures can be. */
+  signaturesUnsupported(blobs?: readonly Uint8Array[]): Promise<string | undefined>;
   /** Undefined (or no such method) when manifests of that media type can be kept unchanged; else why not. Asked before anything is written. */
   manifestUnsupported?(mediaType: string): string | undefined;
   hasBlob(descriptor: BlobDescriptor): Promise<boolean>;

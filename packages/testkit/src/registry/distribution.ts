@@ -14,6 +14,14 @@ export interface RegistryRequest {
   readonly body: Uint8Array;
 }
 
+/** What registries differ in. */
+export interface DistributionRules {
+  /** Lists referrers, and says so with `OCI-Subject` when a manifest with a subject is pushed. */
+  readonly referrers: boolean;
+  /** Answers 412 when `If-Match` or `If-None-Match` of a manifest PUT does not hold; without, they are passed over. */
+  readonly conditionalPuts: boolean;
+}
+
 /** Bytes: the largest manifest taken, as registries commonly have it. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
@@ -25,11 +33,12 @@ export function handleManifest(
   name: string,
   reference: string,
   request: RegistryRequest,
+  rules: DistributionRules,
 ): Answer {
   const byDigest = reference.includes(":");
   if (byDigest && !digestGrammar.test(reference)) return errorAnswer(400, "DIGEST_INVALID", "invalid digest");
   if (!byDigest && !tagGrammar.test(reference)) return errorAnswer(400, "TAG_INVALID", "invalid tag");
-  if (request.method === "PUT") return putManifest(storage, name, reference, request);
+  if (request.method === "PUT") return putManifest(storage, name, reference, request, rules);
   const manifest = storage.manifest(name, reference);
   if (manifest === undefined) return errorAnswer(404, "MANIFEST_UNKNOWN", "manifest unknown");
   if (request.method === "DELETE") {
@@ -55,7 +64,9 @@ function putManifest(
   name: string,
   reference: string,
   { headers, body }: RegistryRequest,
+  rules: DistributionRules,
 ): Answer {
+  if (rules.conditionalPuts && !holds(headers, storage.manifest(name, reference)?.digest)) return emptyAnswer(412);
   if (body.length > MAX_MANIFEST_BYTES) return errorAnswer(413, "SIZE_INVALID", "manifest too large");
   const mediaType = String(headers["content-type"] ?? "");
   const problem = checkManifest(storage.open(name), body, mediaType);
@@ -67,8 +78,15 @@ function putManifest(
   return emptyAnswer(201, {
     location: `/v2/${name}/manifests/${digest}`,
     "docker-content-digest": digest,
-    ...(subject !== undefined && { "oci-subject": subject }),
+    ...(rules.referrers && subject !== undefined && { "oci-subject": subject }),
   });
+}
+
+/** Whether the conditions of a request hold for what is there (RFC 9110, section 13). */
+function holds(headers: RegistryRequest["headers"], present: string | undefined): boolean {
+  const match = headers["if-match"];
+  if (match !== undefined && match !== `"${present}"`) return false;
+  return headers["if-none-match"] !== "*" || present === undefined;
 }
 
 /** GET (with Range), HEAD and DELETE of `/v2/NAME/blobs/DIGEST`. */
@@ -169,19 +187,28 @@ export function listTags(storage: RegistryStorage, name: string, query: URLSearc
   return jsonAnswer(200, { name, tags }, tags.length < rest.length && limit > 0 ? { link: next } : {});
 }
 
-/** GET of `/v2/NAME/referrers/DIGEST`, with `artifactType`. */
+/** GET of `/v2/NAME/referrers/DIGEST`, with `artifactType`, in pages of `pageSize`. */
 export function handleReferrers(
   storage: RegistryStorage,
   name: string,
   digest: string,
   query: URLSearchParams,
+  pageSize: number = Infinity,
 ): Answer {
   if (!digestGrammar.test(digest)) return errorAnswer(400, "DIGEST_INVALID", "invalid digest");
   const artifactType = query.get("artifactType");
-  const manifests = listReferrers(storage.open(name), digest).filter(
+  const all = listReferrers(storage.open(name), digest).filter(
     (referrer) => artifactType === null || referrer.artifactType === artifactType,
   );
+  const start = Number(query.get("start") ?? 0);
+  const manifests = all.slice(start, start + pageSize);
+  query.set("start", String(start + pageSize));
+  const link = `</v2/${name}/referrers/${digest}?${query.toString()}>; rel="next"`;
   const mediaType = "application/vnd.oci.image.index.v1+json";
   const filtered: Record<string, string> = artifactType === null ? {} : { "oci-filters-applied": "artifactType" };
-  return jsonAnswer(200, { schemaVersion: 2, mediaType, manifests }, { "content-type": mediaType, ...filtered });
+  return jsonAnswer(
+    200,
+    { schemaVersion: 2, mediaType, manifests },
+    { "content-type": mediaType, ...filtered, ...(start + pageSize < all.length && { link }) },
+  );
 }
