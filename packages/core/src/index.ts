@@ -118,7 +118,7 @@ export {
 } from "./formats/manifest/media-types.ts";
 export type { ManifestMediaType } from "./formats/manifest/media-types.ts";
 export { chooseInstance, formatPlatform } from "./formats/manifest/platform.ts";
-export { parseReferrers, writeReferrers } from "./formats/manifest/referrers.ts";
+export { artifactTypeOf, describeReferrer, parseReferrers, writeReferrers } from "./formats/manifest/referrers.ts";
 export type { UntrustedReferrer } from "./formats/manifest/referrers.ts";
 export type { UntrustedSchema1Manifest } from "./formats/manifest/schema1.ts";
 export { parseSignatureBlob, writeSignatureBlob } from "./formats/signature-blob/signature-blob.ts";

@@ -11,6 +11,8 @@ export type {
 } from "./transports/transport.ts";
 export type { SignatureReading, SignatureStore, StoreAttempt, StoredSignature } from "./stores/signature-store.ts";
 
+export type { CompanionListing, CompanionWriter, FoundCompanion, TagOutcome } from "./transports/companion.ts";
+
 // Files
 export { fileError } from "./config/file-error.ts";
 export type { FileOperation } from "./config/file-error.ts";
@@ -20,6 +22,9 @@ export { readFileBounded } from "./config/bounded-file.ts";
 // Transports and copies
 export type { AtomicWriteOptions } from "./config/atomic-file.ts";
 export type { BoundedReadOptions } from "./config/bounded-file.ts";
+export type { CompanionSelection } from "./copy/companions.ts";
+export { deleteCompanions } from "./copy/delete-companions.ts";
+export type { DeletedCompanions } from "./copy/delete-companions.ts";
 export { copyImage } from "./copy/copy-image.ts";
 export type { CopyOptions, CopyResult, CopySelection, SignManifest } from "./copy/copy-options.ts";
 export type { CopyProgress } from "./copy/copy-progress.ts";
@@ -60,6 +65,7 @@ export { signImage } from "./sign/sign-image.ts";
 export type { SignOptions, SignReceipt, SignResult } from "./sign/sign-image.ts";
 export { chooseSignatureStore } from "./stores/choose-store.ts";
 export type { ChosenStore, StoreChoiceOptions, StoreKind } from "./stores/choose-store.ts";
+export { attachmentStore } from "./stores/attachment-store.ts";
 export { dirStore } from "./stores/dir-store.ts";
 export type { AddableStore } from "./stores/dir-store.ts";
 export { lookasideStore } from "./stores/lookaside-store.ts";

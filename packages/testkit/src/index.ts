@@ -31,6 +31,9 @@ export type { PushTarget, TestBlob, TestImage, TestImageFormat, TestImageOptions
 export { buildTestRelease } from "./test-release.ts";
 export type { TestRelease, TestReleaseOptions } from "./test-release.ts";
 
+export { pushTestAttachments, pushTestReferrer, pushTestReferrersTag } from "./test-companions.ts";
+export type { TestAttachment, TestSubject } from "./test-companions.ts";
+
 // OpenPGP packets
 export { TEST_KEY_CREATED, makeTestKey, testHashes } from "./openpgp-keys.ts";
 export type { TestHash, TestKeyAlgorithm, TestOpenPgpKey } from "./openpgp-keys.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ManifestFormat } from "@signet/core";
-import type { CopySelection, StoreKind } from "@signet/images";
+import type { CompanionSelection, CopySelection, StoreKind } from "@signet/images";
 import type { Command, FlagOption, Invocation, ListOption, TextOption } from "../command-line/command.ts";
 import {
   insecurePolicyOption,
@@ -42,7 +42,15 @@ const multiArchOption: TextOption = {
 const removeSignaturesOption: FlagOption = {
   kind: "flag",
   name: "remove-signatures",
-  summary: "Leave the source's signatures behind; those that the destination has stay",
+  summary: "Leave the source's signatures behind, cosign's and notation's too; those that the destination has stay",
+};
+const companionsOption: TextOption = {
+  kind: "text",
+  name: "companions",
+  value: "WHICH",
+  choices: ["all", "signatures", "none"],
+  summary:
+    "What comes along that lies beside the image (cosign's signatures, attestations and SBOMs; referrers): all, signatures alone, or none (default: all that the destination has a place for)",
 };
 const preserveDigestsOption: FlagOption = {
   kind: "flag",
@@ -110,6 +118,7 @@ export const command: Command = {
     formatOption,
     ...signingOptions,
     removeSignaturesOption,
+    companionsOption,
     preserveDigestsOption,
     digestFileOption,
     storeOption,
@@ -189,6 +198,7 @@ export const command: Command = {
         selection,
         platform: readPlatform(invocation),
         removeSignatures: invocation.get(removeSignaturesOption),
+        companions: invocation.get(companionsOption) as CompanionSelection | undefined,
         preserveDigests: invocation.get(preserveDigestsOption),
         enforce: makeEnforcement(source, policy, invocation, runtime),
         signal: interruption.signal,
@@ -200,7 +210,7 @@ export const command: Command = {
       const digestFile = invocation.get(digestFileOption);
       if (digestFile !== undefined)
         await interruption.finish(writeFileAtomic(digestFile, new TextEncoder().encode(result.digest)));
-      for (const warning of result.warnings) terminal.warn(warning);
+      for (const warning of [...result.warnings, ...result.companions.warnings]) terminal.warn(warning);
       if (invocation.get(outputFormatOption) === "json") terminal.json(reportCopy(sourceName, destinationName, result));
       else printCopy(sourceName, destinationName, result, terminal);
     } catch (error) {

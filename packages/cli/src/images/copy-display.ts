@@ -44,6 +44,9 @@ export function showCopyProgress(progress: Progress): (event: CopyProgress) => v
       case "manifest-done":
         progress.step(`Writing manifest ${event.digest}`);
         break;
+      case "companion-done":
+        progress.step(`Writing ${event.digest}, which belongs to the image`);
+        break;
       case "signatures-done":
         progress.step(`Storing ${event.count} signatures for ${event.digest}`);
         break;

@@ -9,11 +9,21 @@ export function printCopy(source: ImageName, destination: ImageName, result: Cop
   terminal.line(`digest ${result.digest}, ${carried} signatures carried along${keptPart}, ${made} made`);
   if (result.converted !== undefined)
     terminal.line(`converted to ${result.converted.format} from digest ${result.converted.sourceDigest}`);
+  printCompanions(result.companions, terminal);
+}
+
+/** What came along beside the image; nothing where there was nothing. */
+function printCompanions(companions: CopyResult["companions"], terminal: Terminal): void {
+  const { tags, referrers, present, leftBehind } = companions;
+  if (tags + referrers + leftBehind === 0) return;
+  terminal.line(
+    `companions: ${tags} under cosign's tags, ${referrers} referrers (${present} of them were there), ${leftBehind} left behind`,
+  );
 }
 
 /** The same as JSON. */
 export function reportCopy(source: ImageName, destination: ImageName, result: CopyResult): unknown {
-  const { digest, manifests, converted, blobs, foreignLayers, signatures, warnings } = result;
+  const { digest, manifests, converted, blobs, foreignLayers, signatures, companions, warnings } = result;
   return {
     source: source.text,
     destination: destination.text,
@@ -23,6 +33,7 @@ export function reportCopy(source: ImageName, destination: ImageName, result: Co
     blobs,
     foreignLayers,
     signatures,
+    companions,
     warnings,
   };
 }

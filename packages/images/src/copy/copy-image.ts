@@ -1,7 +1,8 @@
 import type { Digest } from "@signet/core";
-import type { ImageDestination, ImageSource } from "../transports/transport.ts";
+import type { ImageDestination, ImageSource, RawManifest } from "../transports/transport.ts";
 import { transferBlobs } from "./blob-transfer.ts";
-import { convertItems } from "./convert-items.ts";
+import { planCompanions } from "./companions.ts";
+import { type Conversion, convertItems } from "./convert-items.ts";
 import { type CopyItem, collectBlobs, nameOf, selectItems } from "./copy-items.ts";
 import type { CopyOptions, CopyResult } from "./copy-options.ts";
 import { type SignedItem, collectSignatures, planSigning, readCarried, refuseInvalidation } from "./copy-signatures.ts";
@@ -11,7 +12,7 @@ import { unsuitable } from "./unsuitable.ts";
 
 /**
  * Copies one image, byte for byte unless a conversion is asked for or the destination takes only one format. In this order: the manifests are fetched, once each; `enforce`
- * judges them; the source's signatures are read; what has to be is converted, and what the destination cannot take is refused; signatures are made; blobs move; manifests
+ * judges them; what lies beside the image and the source's signatures are read; what has to be is converted, and what the destination cannot take is refused; signatures are made; blobs move; manifests
  * and signatures are written; the destination commits. A failure anywhere leaves the destination as it was, once its `close` has been called. The caller opens and closes
  * both sides.
  *
@@ -37,7 +38,8 @@ export async function copyImage(
   checkDigestKept(destination, top, options);
   checkName(destination, top);
   const blobs = collectBlobs(items);
-  const carried = await readCarried(source, destination, fetched, options);
+  const companions = await planCompanions(source, destination, unchanged(fetched, conversion), options);
+  const carried = await readCarried(source, destination, fetched, companions, options);
   refuseInvalidation(fetched, carried, conversion);
   if (format !== undefined) options.onProgress?.({ kind: "converted", format, digest: top.manifest.digest });
   options.onProgress?.({ kind: "planned", manifests: items.map(({ manifest }) => manifest.digest), blobs: blobs.own });
@@ -45,6 +47,7 @@ export async function copyImage(
 
   const transferred = await transferBlobs(source, destination, blobs.own, options);
   await writeManifests(destination, signed, options);
+  const accompanied = await companions.store();
   await writeSignatures(destination, signed, options);
   options.signal?.throwIfAborted();
   await destination.commit();
@@ -63,8 +66,19 @@ export async function copyImage(
       kept: count((item) => item.kept),
       made: count((item) => item.made),
     },
-    warnings: nameChange === undefined ? [] : [nameChange],
+    companions: accompanied,
+    warnings: [...(nameChange === undefined ? [] : [nameChange]), ...describeLeftBehind(conversion, options)],
   };
+}
+
+/** What belongs to a manifest is about its digest, and cannot follow it through a conversion. */
+function unchanged(items: readonly CopyItem[], { changed }: Conversion): readonly RawManifest[] {
+  return items.map(({ manifest }) => manifest).filter(({ digest }) => !changed.has(digest));
+}
+
+function describeLeftBehind({ changed }: Conversion, { companions }: CopyOptions): readonly string[] {
+  if (changed.size === 0 || companions === "none") return [];
+  return ["attestations, SBOMs and other referrers of a converted image are about its old digest; none were carried along"];
 }
 
 function checkName(destination: ImageDestination, top: CopyItem): void {

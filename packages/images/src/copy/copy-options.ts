@@ -1,6 +1,7 @@
 import type { Digest, ManifestFormat, Platform } from "@signet/core";
 import type { RawManifest } from "../transports/transport.ts";
 import type { TransferResult } from "./blob-transfer.ts";
+import type { CompanionResult, CompanionSelection } from "./companions.ts";
 import type { CopyProgress } from "./copy-progress.ts";
 
 /**
@@ -31,6 +32,8 @@ export interface CopyOptions {
   readonly format?: ManifestFormat;
   /** Leaves the source's signatures behind; those that the destination has stay. */
   readonly removeSignatures?: boolean;
+  /** What comes along that lies beside the image: cosign's signatures, attestations, SBOMs, and referrers. Default: all that the destination has a place for. */
+  readonly companions?: CompanionSelection | undefined;
   /** Fails rather than convert anything. */
   readonly preserveDigests?: boolean;
   /**
@@ -67,6 +70,7 @@ export interface CopyResult {
     readonly kept: number;
     readonly made: number;
   };
+  readonly companions: CompanionResult;
   /** What may surprise whoever pulls the copy. May hold untrusted text. */
   readonly warnings: readonly string[];
 }

@@ -14,4 +14,6 @@ export type CopyProgress =
   | { readonly kind: "blob-bytes"; readonly blob: BlobDescriptor; readonly bytes: number }
   | { readonly kind: "blob-done"; readonly blob: BlobDescriptor }
   | { readonly kind: "manifest-done"; readonly digest: Digest }
+  /** Something that belongs to the image is there as well: a signature, an attestation, an SBOM. */
+  | { readonly kind: "companion-done"; readonly digest: Digest }
   | { readonly kind: "signatures-done"; readonly digest: Digest; readonly count: number };

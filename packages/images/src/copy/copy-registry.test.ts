@@ -106,7 +106,9 @@ void describe("copyImage with registries", () => {
     });
     assert.deepEqual(judged, [good.digest]);
     assert.equal(result.digest, good.digest);
-    assert.deepEqual(manifestRequests(bench, "app"), ["1"]);
+    // What belongs to the image is asked for by its digest.
+    const byName = manifestRequests(bench, "app").filter((name) => !name.startsWith("sha256-"));
+    assert.deepEqual(byName, ["1"]);
     await using source = await openImageSource(await parseImageName(`dir:${folder}/to`));
     assert.equal((await source.manifest()).digest, good.digest);
   });

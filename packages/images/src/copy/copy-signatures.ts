@@ -8,7 +8,9 @@ import {
   formatReference,
   parseSignatureBlob,
 } from "@signet/core";
+import { ATTACHMENTS_DISABLED, attachmentsDisabledHint } from "../stores/attachment-store.ts";
 import type { ImageDestination, ImageSource } from "../transports/transport.ts";
+import type { CompanionPlan } from "./companions.ts";
 import { formatNames } from "./convert-items.ts";
 import type { Conversion } from "./convert-items.ts";
 import { type CopyItem, nameOf } from "./copy-items.ts";
@@ -66,12 +68,14 @@ function signIdentity(destination: ImageDestination, options: CopyOptions): stri
 
 /**
  * Reads what the source has for each manifest, in the same order; nothing when signatures are to be left behind.
+ * @param companions takes those that travel in another way
  * @throws StoreError `destination-unsuitable` when there are some and the destination cannot keep them
  */
 export async function readCarried(
   source: ImageSource,
   destination: ImageDestination,
   items: readonly CopyItem[],
+  companions: CompanionPlan,
   options: CopyOptions,
 ): Promise<readonly (readonly Uint8Array[])[]> {
   if (options.removeSignatures === true) return items.map(() => []);
@@ -79,14 +83,20 @@ export async function readCarried(
   for (const { manifest } of items) {
     options.signal?.throwIfAborted();
     const { signatures } = await source.signatures(nameOf(manifest));
-    carried.push(signatures.map(({ bytes }) => bytes));
+    const blobs = await companions.signaturesFor(
+      manifest,
+      signatures.map(({ bytes }) => bytes),
+    );
+    const reason = blobs.length === 0 ? undefined : await destination.signaturesUnsupported(blobs);
+    if (reason !== undefined)
+      throw unsuitable(`cannot copy signatures to ${destination.name.text}: ${reason}`, removalHint(reason));
+    carried.push(blobs);
   }
-  const reason = carried.some((blobs) => blobs.length > 0) ? await destination.signaturesUnsupported() : undefined;
-  if (reason === undefined) return carried;
-  throw unsuitable(
-    `cannot copy signatures to ${destination.name.text}: ${reason}`,
-    "copy without them: --remove-signatures",
-  );
+  return carried;
+}
+
+function removalHint(reason: string): string {
+  return reason.startsWith(ATTACHMENTS_DISABLED) ? attachmentsDisabledHint : "copy without them: --remove-signatures";
 }
 
 /**

@@ -4,9 +4,9 @@ import {
   FormatError,
   OCI_INDEX_TYPE,
   StoreError,
-  type UntrustedManifest,
   type UntrustedReferrer,
   claimedMediaType,
+  describeReferrer,
   parseManifest,
   parseReferrers,
   writeReferrers,
@@ -142,26 +142,6 @@ export async function storeReferrers(
     if (stored.subject === undefined) unlisted.push(describeReferrer(parsed, digest));
   }
   if (unlisted.length > 0) await changeReferrersTag(session, repository, subject, { add: unlisted });
-}
-
-/** What a list says of a referrer: its type is the one it states, or that of its config (distribution specification 1.1, "Pushing Manifests with Subject"). */
-export function describeReferrer(manifest: UntrustedManifest, digest: Digest): UntrustedReferrer {
-  const annotations = manifest.kind === "schema1" ? new Map<string, string>() : manifest.annotations;
-  const artifactType = artifactTypeOf(manifest);
-  return {
-    mediaType: manifest.mediaType,
-    digest,
-    size: manifest.raw.length,
-    urls: [],
-    annotations,
-    ...(artifactType === undefined ? {} : { artifactType }),
-  };
-}
-
-/** The type of an artifact; undefined for what states none. Untrusted. */
-export function artifactTypeOf(manifest: UntrustedManifest): string | undefined {
-  if (manifest.kind === "schema1") return undefined;
-  return manifest.artifactType ?? (manifest.kind === "image" ? manifest.config.mediaType : undefined);
 }
 
 /**

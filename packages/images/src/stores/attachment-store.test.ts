@@ -30,12 +30,16 @@ async function makeStage(t: TestContext, options: TestRegistryOptions = {}, enab
   return { registry, reference, store: attachmentStore(client, { enabled, explanation: "section x of y.yaml" }) };
 }
 
-function tagged(registry: TestRegistry): {
+interface Tagged {
   readonly [member: string]: unknown;
   readonly layers: readonly { readonly digest: string; readonly annotations?: object }[];
   readonly config: { readonly digest: string; readonly mediaType: string };
-} {
-  return JSON.parse(Buffer.from(registry.manifest("team/app", tag)!.bytes).toString());
+}
+
+const readJson = (bytes: Uint8Array): unknown => JSON.parse(Buffer.from(bytes).toString());
+
+function tagged(registry: TestRegistry): Tagged {
+  return readJson(registry.manifest("team/app", tag)!.bytes) as Tagged;
 }
 
 void describe("sigstore attachments", () => {
@@ -57,7 +61,7 @@ void describe("sigstore attachments", () => {
       "dev.sigstore.cosign/chain",
     ]);
     assert.equal(manifest.config.mediaType, "application/vnd.oci.image.config.v1+json");
-    const config = JSON.parse(Buffer.from(registry.blob("team/app", manifest.config.digest)!).toString());
+    const config = readJson(registry.blob("team/app", manifest.config.digest)!) as { readonly rootfs: object };
     assert.deepEqual(config.rootfs, { type: "layers", diff_ids: manifest.layers.map((layer) => layer.digest) });
   });
 

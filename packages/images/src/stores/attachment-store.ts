@@ -63,9 +63,7 @@ class AttachmentStore implements SignatureStore {
     this.#client = client;
     this.#enabled = choice.enabled;
     this.label = `${client.domain} (sigstore attachments)`;
-    this.unwritable = choice.enabled
-      ? undefined
-      : `writing sigstore attachments is disabled by configuration: ${choice.explanation}`;
+    this.unwritable = choice.enabled ? undefined : `${ATTACHMENTS_DISABLED}: ${choice.explanation}`;
   }
 
   async read(reference: Reference, digest: Digest): Promise<SignatureReading> {
@@ -221,6 +219,9 @@ class AttachmentStore implements SignatureStore {
     return new StoreError("signature-store-unwritable", `${this.label}: ${problem}`, { side: "destination", hint });
   }
 }
+
+/** How the reason begins when registries.d keeps sigstore signatures from being written; the reference implementation's words. */
+export const ATTACHMENTS_DISABLED = "writing sigstore attachments is disabled by configuration";
 
 /** What to do when registries.d keeps sigstore signatures from being written. */
 export const attachmentsDisabledHint =

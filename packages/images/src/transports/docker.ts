@@ -11,6 +11,8 @@ import {
 import type { RegistryClient, RegistryClients } from "../registry/client.ts";
 import type { ManifestName } from "../registry/manifests.ts";
 import type { SignatureReading, SignatureStore } from "../stores/signature-store.ts";
+import type { CompanionListing, CompanionWriter } from "./companion.ts";
+import { findRegistryCompanions, registryCompanions } from "./docker-companions.ts";
 import type { BlobDescriptor, ImageDestination, ImageName, ImageSource, RawManifest } from "./transport.ts";
 
 /** What the docker transport needs and cannot find out by itself. */
@@ -139,6 +141,10 @@ class DockerSource implements ImageSource {
     return await store.read(this.#place.reference, digest);
   }
 
+  companions(digest: Digest): Promise<CompanionListing> {
+    return findRegistryCompanions(this.#place.client, this.#place.reference.path, digest);
+  }
+
   async close(): Promise<void> {
     // Connections belong to the clients, which others use as well.
   }
@@ -150,6 +156,7 @@ class DockerSource implements ImageSource {
 
 class DockerDestination implements ImageDestination {
   readonly name: ImageName;
+  readonly companions: CompanionWriter;
   readonly #place: Place;
   readonly #mountFrom: readonly string[];
   #top: RawManifest | undefined;
@@ -157,6 +164,7 @@ class DockerDestination implements ImageDestination {
 
   constructor(at: Place, mountFrom: readonly string[]) {
     this.name = at.name;
+    this.companions = registryCompanions(at.client, at.reference.path, (digest) => this.#makeSubjectKnown(digest));
     this.#place = at;
     this.#mountFrom = mountFrom.filter((repository) => repository !== at.reference.path).slice(0, MAX_MOUNT_SOURCES);
   }
@@ -222,10 +230,7 @@ class DockerDestination implements ImageDestination {
     const store = await this.#place.store();
     if (blobs.length === 0) await store.tidy?.(reference, digest);
     // An append-only store is the registry itself, which takes signatures only for manifests it has. Under its digest nobody finds the image by name yet.
-    if (store.appendOnly === true && options.top && this.#top !== undefined && !this.#topStoredByDigest) {
-      await this.#storeByDigest(this.#top);
-      this.#topStoredByDigest = true;
-    }
+    if (store.appendOnly === true && options.top) await this.#makeSubjectKnown(digest);
     for (const blob of blobs) await store.add(reference, digest, blob);
   }
 
@@ -243,6 +248,14 @@ class DockerDestination implements ImageDestination {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Registries shall take what refers to a manifest they do not have; not all do. Under its digest nobody finds the image by name yet. */
+  async #makeSubjectKnown(digest: Digest): Promise<void> {
+    const top = this.#top;
+    if (top === undefined || this.#topStoredByDigest || digest !== (top.namedDigest ?? top.digest)) return;
+    await this.#storeByDigest(top);
+    this.#topStoredByDigest = true;
   }
 
   async #storeByDigest(manifest: RawManifest): Promise<void> {

@@ -5,7 +5,8 @@ import { syncDirectory } from "../config/atomic-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { checkBlob, chunksOf } from "./blob-check.ts";
 import { openRegularFile, readWholeFile, writeAt, writeNewFile } from "./file-chunks.ts";
-import { INDEX_FILE, LAYOUT_FILE, LAYOUT_TEXT, addEntry } from "./oci-index.ts";
+import { INDEX_FILE, LAYOUT_FILE, LAYOUT_TEXT, addCompanions, addEntry } from "./oci-index.ts";
+import { StagedCompanions } from "./oci-companions.ts";
 import { makeIndexEntry, manifestUnsupportedInLayout } from "./oci-manifest.ts";
 import { OCI_SIGNATURES_UNSUPPORTED, blobName } from "./oci-source.ts";
 import { newStagePath } from "./stage.ts";
@@ -49,6 +50,7 @@ interface Region {
 
 class OciArchiveDestination implements ImageDestination {
   readonly name: ImageName;
+  readonly companions: StagedCompanions;
   readonly #path: string;
   readonly #temporary: string;
   readonly #handle: FileHandle;
@@ -63,6 +65,13 @@ class OciArchiveDestination implements ImageDestination {
     this.#path = path;
     this.#temporary = temporary;
     this.#handle = handle;
+    this.companions = new StagedCompanions({
+      location: path,
+      putManifest: (manifest) => this.putManifest(manifest, { instance: true }),
+      putBlob: (digest, bytes) => this.putBlob({ digest, size: bytes.length }, chunksOf(bytes)),
+      // The archive is written anew.
+      named: async () => undefined,
+    });
   }
 
   async signaturesUnsupported(): Promise<string> {
@@ -156,7 +165,8 @@ class OciArchiveDestination implements ImageDestination {
       if (!region.whole) throw new InternalError(`commit of an oci-archive: image of which blob ${digest} is missing`);
     }
     try {
-      const index = addEntry(undefined, makeIndexEntry(this.#top, this.name.imageName), INDEX_FILE);
+      const image = addEntry(undefined, makeIndexEntry(this.#top, this.name.imageName), INDEX_FILE);
+      const index = addCompanions(image, this.companions.entries, INDEX_FILE);
       await this.#append(INDEX_FILE, index);
       await this.#append(LAYOUT_FILE, new TextEncoder().encode(LAYOUT_TEXT));
       // Two blocks of zeros are the end mark; growing a file fills it with zeros.

@@ -12,6 +12,7 @@ import {
   parseJson,
   strictObject,
 } from "@signet/core";
+import { isCompanionTag } from "../registry/companion-tags.ts";
 import type { ImageName } from "./transport.ts";
 
 export const INDEX_FILE = "index.json";
@@ -40,6 +41,8 @@ export interface IndexEntry {
   readonly size: number;
   /** Its name inside the layout, where it has one. */
   readonly refName: string | undefined;
+  /** Stated for artifacts that are no images: signatures, SBOMs. */
+  readonly artifactType?: string;
 }
 
 /**
@@ -86,11 +89,15 @@ function parseEntry(node: JsonNode, path: string): IndexEntry {
     throw jsonProblem(size, `${path}.size`, `${path}.size: not a number of bytes`);
   }
   const annotations = members.get("annotations");
+  const artifactType = members.get("artifactType");
   return {
     mediaType: jsonString(members.get("mediaType")!, `${path}.mediaType`),
     digest: parseDigest(jsonString(members.get("digest")!, `${path}.digest`)),
     size: size.value,
     refName: annotations === undefined || annotations.kind === "null" ? undefined : parseRefName(annotations, path),
+    ...(artifactType === undefined || artifactType.kind === "null"
+      ? {}
+      : { artifactType: jsonString(artifactType, `${path}.artifactType`) }),
   };
 }
 
@@ -100,7 +107,7 @@ function parseRefName(annotations: JsonNode, path: string): string | undefined {
 }
 
 /**
- * Finds the image that `name` means: by position, by name, or the only one there is. A name that stands for several different images is refused rather
+ * Finds the image that `name` means: by position, by name, or the only one there is, signatures and other companions not counted. A name that stands for several different images is refused rather
  * than guessed at.
  * @throws StoreError `image-missing`; FormatError `image-malformed` for an ambiguous name
  */
@@ -113,7 +120,8 @@ export function selectEntry(entries: readonly IndexEntry[], name: ImageName): In
     return entry;
   }
   if (name.imageName === undefined) {
-    if (entries.length === 1) return entries[0]!;
+    const images = entries.length === 1 ? entries : entries.filter(isImage);
+    if (images.length === 1) return images[0]!;
     throw missing(entries.length === 0 ? "there is no image in it" : `there are ${entries.length} images in it`);
   }
   const named = entries.filter((entry) => entry.refName === name.imageName);
@@ -125,6 +133,11 @@ export function selectEntry(entries: readonly IndexEntry[], name: ImageName): In
     });
   }
   return first;
+}
+
+/** Not something that only belongs to an image. */
+function isImage({ refName, artifactType }: IndexEntry): boolean {
+  return (artifactType ?? "") === "" && (refName === undefined || !isCompanionTag(refName));
 }
 
 /** Names shown in a hint. */
@@ -171,6 +184,30 @@ export function addEntry(bytes: Uint8Array | undefined, entry: IndexEntry, locat
   } else if (refName !== undefined || same.length === 0) {
     document.manifests.push(added);
   }
+  return writeDocument(document, location);
+}
+
+/**
+ * Returns `index.json` with what belongs to images: under cosign's names, of which each stands for one manifest only, and without a name for referrers.
+ * @throws as {@link addEntry}
+ */
+export function addCompanions(bytes: Uint8Array, entries: readonly IndexEntry[], location: string): Uint8Array {
+  if (entries.length === 0) return bytes;
+  const document = readDocument(bytes, location);
+  for (const { mediaType, digest, size, refName, artifactType } of entries) {
+    if (refName !== undefined)
+      document.manifests = document.manifests.filter((other) => other.annotations?.[REF_NAME] !== refName);
+    else if (document.manifests.some((other) => other.digest === digest)) continue;
+    document.manifests.push({
+      ...{ mediaType, digest, size },
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(refName === undefined ? {} : { annotations: { [REF_NAME]: refName } }),
+    });
+  }
+  return writeDocument(document, location);
+}
+
+function writeDocument(document: IndexDocument, location: string): Uint8Array {
   const result = new TextEncoder().encode(JSON.stringify(document));
   if (result.length > MAX_INDEX_BYTES) {
     throw new FormatError("input-too-large", `${location} would grow beyond ${MAX_INDEX_BYTES} bytes`, {

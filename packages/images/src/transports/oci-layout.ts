@@ -7,11 +7,17 @@
  */
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Digest, InternalError, StoreError, digestAlgorithm } from "@signet/core";
+import { type Digest, InternalError, MAX_MANIFEST_BYTES, StoreError, digestAlgorithm } from "@signet/core";
 import { syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-file.ts";
 import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
-import { checkBlob, chunksOf } from "./blob-check.ts";
+import {
+  MAX_ATTACHMENT_CONFIG_BYTES,
+  type PresentAttachments,
+  needsConfig,
+  parseAttachmentManifest,
+} from "../stores/attachment-manifest.ts";
+import { checkBlob, checkBytes, chunksOf } from "./blob-check.ts";
 import { openRegularFile, readWholeFile, writeNewFile } from "./file-chunks.ts";
 import { removeAbandonedParts, withFileLock } from "./file-lock.ts";
 import {
@@ -21,10 +27,12 @@ import {
   LAYOUT_TEXT,
   MAX_INDEX_BYTES,
   MAX_LAYOUT_BYTES,
+  addCompanions,
   addEntry,
   checkLayoutFile,
   parseOciIndex,
 } from "./oci-index.ts";
+import { StagedCompanions } from "./oci-companions.ts";
 import { manifestUnsupportedInLayout, makeIndexEntry } from "./oci-manifest.ts";
 import {
   type LayoutFile,
@@ -107,9 +115,28 @@ const readIndexFile = (path: string): Promise<Uint8Array> =>
 
 /** What `writeFileAtomic` calls the files of the layout while it writes them. */
 const halfWrittenForm = /^\.(?:index\.json|oci-layout)\.signet-[0-9a-f]{16}$/;
+/** What a layout has under one of cosign's names. */
+async function readNamed(
+  { path, entries }: DestinationFolder,
+  tag: string,
+): Promise<(PresentAttachments & { readonly digest: Digest }) | undefined> {
+  if (entries?.has(INDEX_FILE) !== true) return undefined;
+  const found = parseOciIndex(await readIndexFile(path), join(path, INDEX_FILE)).find(({ refName }) => refName === tag);
+  if (found === undefined) return undefined;
+  const read = async ({ digest }: BlobDescriptor, maxBytes: number): Promise<Uint8Array> => {
+    const bytes = await readFileBounded(join(path, blobName(digest)), maxBytes, tag, { regularOnly: true });
+    checkBytes(digest, bytes, join(path, blobName(digest)));
+    return bytes;
+  };
+  const bytes = await read(found, MAX_MANIFEST_BYTES);
+  const parsed = parseAttachmentManifest({ bytes, digest: found.digest, declaredMediaType: found.mediaType }, tag);
+  const config = needsConfig(parsed) ? await read(parsed.config, MAX_ATTACHMENT_CONFIG_BYTES) : undefined;
+  return { digest: found.digest, parsed, config };
+}
 
 class OciDestination implements ImageDestination {
   readonly name: ImageName;
+  readonly companions: StagedCompanions;
   readonly #folder: DestinationFolder;
   readonly #stage: string;
   readonly #staged = new Set<Digest>();
@@ -120,6 +147,12 @@ class OciDestination implements ImageDestination {
     this.name = name;
     this.#folder = folder;
     this.#stage = stage;
+    this.companions = new StagedCompanions({
+      location: folder.path,
+      putManifest: (manifest) => this.putManifest(manifest, { instance: true }),
+      putBlob: (digest, bytes) => this.putBlob({ digest, size: bytes.length }, chunksOf(bytes)),
+      named: (tag) => readNamed(folder, tag),
+    });
   }
 
   async signaturesUnsupported(): Promise<string> {
@@ -216,7 +249,8 @@ class OciDestination implements ImageDestination {
     const entries = new Set(await readdir(path));
     const entry = makeIndexEntry(this.#top!, this.name.imageName);
     const before = entries.has(INDEX_FILE) ? await readIndexFile(path) : undefined;
-    const index = addEntry(before, entry, join(path, INDEX_FILE));
+    const location = join(path, INDEX_FILE);
+    const index = addCompanions(addEntry(before, entry, location), this.companions.entries, location);
     if (!entries.has(LAYOUT_FILE)) {
       await writeFileAtomic(join(path, LAYOUT_FILE), new TextEncoder().encode(LAYOUT_TEXT));
     }

@@ -7,11 +7,14 @@ const layoutTypes: readonly string[] = [
   "application/vnd.oci.image.index.v1+json",
 ];
 
+/** Whether a media type is one of the manifests that a layout holds. */
+export function isLayoutManifest(mediaType: string): boolean {
+  return layoutTypes.includes(mediaType);
+}
+
 /** Why an OCI layout cannot keep manifests of a type; undefined when it can. Docker's types belong there only after a conversion, which changes the digest. */
 export function manifestUnsupportedInLayout(mediaType: string): string | undefined {
-  return layoutTypes.includes(mediaType)
-    ? undefined
-    : `an OCI image layout holds OCI manifests, this one is ${mediaType}`;
+  return isLayoutManifest(mediaType) ? undefined : `an OCI image layout holds OCI manifests, this one is ${mediaType}`;
 }
 
 /**

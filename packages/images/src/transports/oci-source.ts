@@ -10,6 +10,8 @@ import {
 import { nodeEngine } from "@signet/core/node-engine";
 import type { SignatureReading } from "../stores/signature-store.ts";
 import { checkBlob, checkBytes, collectChunks } from "./blob-check.ts";
+import type { CompanionListing } from "./companion.ts";
+import { LayoutCompanions } from "./oci-companions.ts";
 import {
   INDEX_FILE,
   type IndexEntry,
@@ -54,8 +56,8 @@ export async function openLayoutSource(name: ImageName, files: LayoutFiles): Pro
   const layout = await readDocument(files, LAYOUT_FILE, MAX_LAYOUT_BYTES);
   checkLayoutFile(layout, `${files.location}: ${LAYOUT_FILE}`);
   const index = await readDocument(files, INDEX_FILE, MAX_INDEX_BYTES);
-  const entry = selectEntry(parseOciIndex(index, `${files.location}: ${INDEX_FILE}`), name);
-  return new LayoutSource(name, files, entry);
+  const entries = parseOciIndex(index, `${files.location}: ${INDEX_FILE}`);
+  return new LayoutSource(name, files, selectEntry(entries, name), entries);
 }
 
 async function readDocument(files: LayoutFiles, name: string, maxBytes: number): Promise<Uint8Array> {
@@ -80,12 +82,14 @@ class LayoutSource implements ImageSource {
   readonly name: ImageName;
   readonly #files: LayoutFiles;
   readonly #entry: IndexEntry;
+  readonly #companions: LayoutCompanions;
   #top: RawManifest | undefined;
 
-  constructor(name: ImageName, files: LayoutFiles, entry: IndexEntry) {
+  constructor(name: ImageName, files: LayoutFiles, entry: IndexEntry, entries: readonly IndexEntry[]) {
     this.name = name;
     this.#files = files;
     this.#entry = entry;
+    this.#companions = new LayoutCompanions(entries, (one) => this.#readManifest(one.digest, one), files.location);
   }
 
   async manifest(instance?: Digest): Promise<RawManifest> {
@@ -138,6 +142,10 @@ class LayoutSource implements ImageSource {
       attempts: [],
       warnings: [],
     };
+  }
+
+  companions(digest: Digest): Promise<CompanionListing> {
+    return this.#companions.find(digest);
   }
 
   close(): Promise<void> {

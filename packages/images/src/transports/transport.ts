@@ -1,5 +1,6 @@
 import type { Digest, PolicyIdentity, Reference } from "@signet/core";
 import type { SignatureReading } from "../stores/signature-store.ts";
+import type { CompanionListing, CompanionWriter } from "./companion.ts";
 
 /** Transports by the names that policy.json and image names use. */
 export type TransportName =
@@ -81,6 +82,8 @@ export interface ImageSource extends AsyncDisposable {
   signatures(digest: Digest): Promise<SignatureReading>;
   /** For sources that cannot give every image's layers as its manifest names them. Undefined, or no such method: this one's are there. */
   substitute?(manifest: RawManifest): Promise<SubstituteManifest | undefined>;
+  /** What belongs to the manifest with `digest` besides: cosign's tags and referrers. Absent where a transport has no place for any. */
+  companions?(digest: Digest): Promise<CompanionListing>;
   close(): Promise<void>;
 }
 
@@ -112,6 +115,8 @@ export interface ImageDestination extends AsyncDisposable {
   heldSignatures?(digest: Digest, options: { readonly top: boolean }): Promise<readonly Uint8Array[]>;
   /** Adds to {@link heldSignatures} without taking one away, also if others add at the same time; with none, only what killed writers left there is removed. Absent where `putSignatures` with all of them has to do. */
   addSignatures?(blobs: readonly Uint8Array[], digest: Digest, options: { readonly top: boolean }): Promise<void>;
+  /** Keeps what belongs to the image's manifests besides. Absent where a transport has no place for any. */
+  readonly companions?: CompanionWriter;
   commit(): Promise<void>;
   /** Frees what is held; before `commit` it also removes what was written. */
   close(): Promise<void>;

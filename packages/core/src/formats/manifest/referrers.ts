@@ -4,6 +4,7 @@ import { MAX_MANIFEST_BYTES } from "../../bytes/limits.ts";
 import { parseJson } from "../../bytes/strict-json.ts";
 import { FormatError } from "../../errors.ts";
 import { type UntrustedDescriptor, readDescriptor } from "./descriptor.ts";
+import type { UntrustedManifest } from "./manifest.ts";
 import { OCI_INDEX_TYPE } from "./media-types.ts";
 import { manifestProblem, readArray, readMembers, readText, readWhole } from "./members.ts";
 
@@ -41,6 +42,28 @@ export function parseReferrers(bytes: Uint8Array, what: string): readonly Untrus
     );
     return { ...readDescriptor(node, path), ...(artifactType === undefined ? {} : { artifactType }) };
   });
+}
+
+/**
+ * What a list says of a manifest (distribution specification 1.1, "Pushing Manifests with Subject").
+ * @param digest by which it is stored
+ */
+export function describeReferrer(manifest: UntrustedManifest, digest: Digest): UntrustedReferrer {
+  const artifactType = artifactTypeOf(manifest);
+  return {
+    mediaType: manifest.mediaType,
+    digest,
+    size: manifest.raw.length,
+    urls: [],
+    annotations: manifest.kind === "schema1" ? new Map() : manifest.annotations,
+    ...(artifactType === undefined ? {} : { artifactType }),
+  };
+}
+
+/** The type of an artifact: the one it states, or that of its config. */
+export function artifactTypeOf(manifest: UntrustedManifest): string | undefined {
+  if (manifest.kind === "schema1") return undefined;
+  return manifest.artifactType ?? (manifest.kind === "image" ? manifest.config.mediaType : undefined);
 }
 
 interface ReferrersDocument {
