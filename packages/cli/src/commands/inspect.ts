@@ -17,6 +17,7 @@ import {
 } from "../command-line/common-options.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
 import { exitCodes } from "../command-line/exit-code.ts";
+import { type CompanionReport, describeCompanion, reportCompanions } from "../signatures/companion-report.ts";
 import { describeSignature, tryReportSignature, unverifiedNotice } from "../signatures/signature-report.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
@@ -30,7 +31,7 @@ export const command: Command = {
   name: "inspect",
   summary: "Show an image's manifest, platforms and signatures",
   description: [
-    "Shows what an image is made of: digest, type, layers or platforms, and the signatures stored for it with what they claim. Nothing is verified: the claims are marked as such, and `signet verify` judges them.",
+    "Shows what an image is made of: digest, type, layers or platforms, the signatures stored for it with what they claim, and what else belongs to it: cosign's signatures, attestations and SBOMs, and referrers. Nothing is verified: the claims are marked as such, and `signet verify` judges them.",
   ],
   arguments: [
     {
@@ -79,6 +80,7 @@ export const command: Command = {
       for (const { bytes, location } of reading.signatures)
         signatures.push({ manifestDigest: digest, location, ...tryReportSignature(bytes) });
     }
+    const companions = await reportCompanions(source, digests, terminal);
     const report = {
       image: name.text,
       digest: top.digest,
@@ -88,6 +90,7 @@ export const command: Command = {
         ? {}
         : { chosenInstance: { platform: formatPlatform(platform), digest: chosen.digest } }),
       signatures,
+      companions,
     };
     if (invocation.get(outputFormatOption) === "json") terminal.json(report);
     else printReport(report, manifest, terminal);
@@ -107,6 +110,8 @@ interface Report {
   readonly mediaType: string;
   readonly chosenInstance?: { readonly platform: string; readonly digest: Digest };
   readonly signatures: readonly Signature[];
+  /** Null when the source did not tell. */
+  readonly companions: readonly CompanionReport[] | null;
 }
 
 /** The members of a manifest that people look for. All of them are what the manifest says of itself. */
@@ -154,15 +159,28 @@ function printReport(report: Report, manifest: UntrustedManifest, terminal: Term
     terminal.line(`config      ${manifest.config.digest}`);
     for (const { digest, size } of manifest.layers) terminal.line(`layer       ${digest}  ${size} bytes`);
   } else for (const digest of manifest.layers) terminal.line(`layer       ${digest}`);
-  if (report.signatures.length === 0) {
-    terminal.line("signatures  none");
-    return;
-  }
+  if (report.signatures.length === 0) terminal.line("signatures  none");
+  else printSignatures(report, terminal);
+  printCompanions(report, terminal);
+}
+
+function printSignatures(report: Report, terminal: Terminal): void {
   terminal.line("signatures  ", { colour: "yellow", text: unverifiedNotice });
   for (const signature of report.signatures) {
     terminal.line(`  ${signature.location}`);
     if (signature.manifestDigest !== report.digest) terminal.line(`    for instance      ${signature.manifestDigest}`);
     if ("malformed" in signature) terminal.line(`    malformed         ${signature.malformed}`);
     else for (const line of describeSignature(signature)) terminal.line(`    ${line}`);
+  }
+}
+
+/** Nothing where there is nothing: most images have none, and most places cannot. */
+function printCompanions({ companions, digest }: Report, terminal: Terminal): void {
+  if (companions?.length === 0) return;
+  if (companions === null) return terminal.line("companions  cannot be told");
+  terminal.line("companions  ", { colour: "yellow", text: unverifiedNotice });
+  for (const companion of companions) {
+    terminal.line(`  ${describeCompanion(companion)}`);
+    if (companion.manifestDigest !== digest) terminal.line(`    for instance      ${companion.manifestDigest}`);
   }
 }

@@ -14,7 +14,8 @@ import {
 import type { RawManifest } from "../transports/transport.ts";
 import { referrersTag } from "./companion-tags.ts";
 import { MAX_REFERRERS, MAX_REFERRERS_PAGES, MAX_REFERRERS_PAGE_BYTES } from "./limits.ts";
-import { type ManifestName, fetchTagged, manifestLabel, storeManifest } from "./manifests.ts";
+import { type ManifestName, fetchManifest, fetchTagged, manifestLabel, storeManifest } from "./manifests.ts";
+import { saysManifestMissing } from "./missing-manifest.ts";
 import { nextPage } from "./next-page.ts";
 import type { RegistrySession, SessionDocument } from "./session.ts";
 import { updateTag } from "./tag-update.ts";
@@ -144,15 +145,41 @@ export async function storeReferrers(
   if (unlisted.length > 0) await changeReferrersTag(session, repository, subject, { add: unlisted });
 }
 
+/** Changes of a list of referrers. */
+interface ListChange {
+  readonly add?: readonly UntrustedReferrer[];
+  readonly remove?: ReadonlySet<Digest>;
+}
+
 /**
- * Adds to and takes from the tag that stands in for a list of referrers. Entries that others put there stay as they are.
+ * Adds to and takes from the tag that stands in for a list of referrers. Entries that others put there stay as they are, but for those whose manifests are gone, should the
+ * registry refuse the list because of them.
  * @returns whether something was written
  */
 export async function changeReferrersTag(
   session: RegistrySession,
   repository: string,
   subject: Digest,
-  change: { readonly add?: readonly UntrustedReferrer[]; readonly remove?: ReadonlySet<Digest> },
+  change: ListChange,
+): Promise<boolean> {
+  try {
+    return await updateList(session, repository, subject, change);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.details["registryCode"] !== "MANIFEST_BLOB_UNKNOWN") throw error;
+    const gone = await findGone(session, repository, subject);
+    if (gone.size === 0) throw error;
+    return await updateList(session, repository, subject, {
+      ...change,
+      remove: new Set([...(change.remove ?? []), ...gone]),
+    });
+  }
+}
+
+async function updateList(
+  session: RegistrySession,
+  repository: string,
+  subject: Digest,
+  change: ListChange,
 ): Promise<boolean> {
   const tag = referrersTag(subject);
   const what = manifestLabel(session, repository, { tag });
@@ -166,6 +193,20 @@ export async function changeReferrersTag(
     const bytes = writeReferrers(current?.bytes, change, what);
     return bytes === undefined ? undefined : { bytes, mediaType: OCI_INDEX_TYPE };
   });
+}
+
+/** Entries of a list whose manifests somebody deleted. */
+async function findGone(session: RegistrySession, repository: string, subject: Digest): Promise<ReadonlySet<Digest>> {
+  const gone = new Set<Digest>();
+  for (const { digest } of (await listByTag(session, repository, subject)).referrers) {
+    try {
+      await fetchManifest(session, repository, { digest });
+    } catch (error) {
+      if (!saysManifestMissing(error)) throw error;
+      gone.add(digest);
+    }
+  }
+  return gone;
 }
 
 function tooMany(session: RegistrySession, repository: string, name: ManifestName): FormatError {
