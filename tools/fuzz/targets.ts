@@ -11,9 +11,11 @@ import {
   parseManifest,
   parsePolicy,
   parseReference,
+  parseReferrers,
   parseSignatureBlob,
   parseSimpleSigningPayload,
   verifySignedMessage,
+  writeReferrers,
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import { parseRegistriesDFile } from "../../packages/images/src/config/registries-d-file.ts";
@@ -119,6 +121,19 @@ const makers: Readonly<Record<string, () => Omit<FuzzTarget, "name">>> = {
     run: (bytes) => {
       computeManifestDigest(bytes, nodeEngine);
       parseManifest(bytes);
+    },
+  }),
+  referrers: () => ({
+    seeds: bytesOf(
+      `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:${"a".repeat(64)}","size":7,"artifactType":"a/b","annotations":{"k":"v"}}]}`,
+    ),
+    words: [...jsonWords, ...bytesOf('"artifactType":"x"', '"manifests":null', '"layers":[]', '"ArtifactType":""')],
+    run: (bytes) => {
+      const listed = parseReferrers(bytes, "list");
+      // What was read can be written, and says the same then.
+      const written = writeReferrers(undefined, { add: listed }, "list");
+      const again = parseReferrers(written!, "list");
+      if (new Set(listed.map(({ digest }) => digest)).size !== again.length) throw new Error("a referrer was lost");
     },
   }),
   "signature-blob": () => ({
