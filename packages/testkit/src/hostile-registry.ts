@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { LookupFunction } from "node:net";
 import type { TestContext } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import { SignetError } from "@signet/core";
 import { type Credentials, type RegistryClient, RegistryClients, type RegistryClientsOptions } from "@signet/images";
 import { makeFakeClock } from "./fake-clock.ts";
@@ -35,6 +36,14 @@ export function makeRegistryClients(t: TestContext, options: Partial<RegistryCli
   });
   return clients;
 }
+
+/** For {@link makeRegistryClients} where waiting is what is tested: writers that give each other time. */
+export const realClock: NonNullable<RegistryClientsOptions["clock"]> = {
+  now: () => Date.now(),
+  sleep: async (milliseconds) => {
+    await wait(milliseconds);
+  },
+};
 
 /** One of {@link makeRegistryClients}, with {@link hostileAccount}. */
 export function makeAccountClient(

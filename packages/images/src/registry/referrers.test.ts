@@ -11,7 +11,7 @@ import {
   pushTestReferrersTag,
   startTestRegistry,
 } from "@signet/testkit";
-import { failsWith, makeRegistryClients } from "@signet/testkit/hostile-registry";
+import { failsWith, makeRegistryClients, realClock } from "@signet/testkit/hostile-registry";
 import type { RawManifest } from "../transports/transport.ts";
 import type { RegistryClient } from "./client.ts";
 import { companionTag, isCompanionTag, referrersTag } from "./companion-tags.ts";
@@ -180,7 +180,7 @@ void describe("referrers", () => {
     registry.putBlob("app", Buffer.from("{}"));
     await Promise.all(
       made.map((one) => {
-        const client = makeRegistryClients(t).clientFor(registry.host);
+        const client = makeRegistryClients(t, { clock: realClock }).clientFor(registry.host);
         return client.storeReferrers("app", digest, [raw(registry, one)]);
       }),
     );

@@ -20,16 +20,18 @@ export type TagChange = (current: RawManifest | undefined) => Promise<TagContent
 /** Rounds of reading and writing before it is given up: as many writers at once meet one tag at most in practice. */
 const MAX_ROUNDS = 16;
 
-/** Milliseconds: the longest wait before a further round, left to chance. */
-const MAX_ROUND_WAIT_MS = 200;
+/** Milliseconds from a write until it is looked at again: longer than another writer's request is on its way, who looked before and writes after. */
+const SETTLE_MS = 250;
+
+/** Milliseconds added to that, and waited before a further round, at most and left to chance: so that two do not keep in step. */
+const JITTER_MS = 200;
 
 /**
  * Changes a tag by reading, changing and writing its manifest, so that what others add meanwhile is not lost.
  *
- * Guaranteed where the registry knows conditional requests (`If-Match`): no change of anybody is lost. Elsewhere the tag is read again just before it is written and
- * once more after it; should another writer have come in between, everything is done again on top of his. Among writers that all do so a change is lost only
- * if one of them stands still between his last look and his write while another's write and look back pass by. Tools that do not look (cosign, skopeo)
- * can still overwrite what was written since they read.
+ * Guaranteed where the registry knows conditional requests (`If-Match`): no change of anybody is lost. Elsewhere the tag is read again just before it is written, and once more
+ * a quarter of a second after; should another writer have come in between, everything is done again on top of his. Among writers that all do so a change is lost only
+ * if the write of one is on its way for longer than that. Tools that do not look back (cosign, skopeo) can still overwrite what was written since they read.
  *
  * @returns whether something was written
  * @throws StoreError `store-busy` when others kept changing it; what reading, writing and `change` throw
@@ -46,12 +48,10 @@ export async function updateTag(
     const content = await change(version?.manifest);
     if (content === undefined) return written;
     const latest = await fetchTagged(session, repository, tag);
-    if (
-      latest?.manifest.digest === version?.manifest.digest &&
-      (await write(session, repository, tag, content, latest))
-    )
-      written = true;
-    else await pause(session);
+    const isUnchanged = latest?.manifest.digest === version?.manifest.digest;
+    const isStored = isUnchanged && (await write(session, repository, tag, content, latest));
+    if (isStored) written = true;
+    await pause(session, isStored ? SETTLE_MS : 0);
     version = await fetchTagged(session, repository, tag);
   }
   throw new StoreError(
@@ -80,7 +80,7 @@ async function write(
   }
 }
 
-async function pause(session: RegistrySession): Promise<void> {
+async function pause(session: RegistrySession, milliseconds: number): Promise<void> {
   const { clock, random } = session.retry;
-  await clock.sleep(Math.round(random() * MAX_ROUND_WAIT_MS));
+  await clock.sleep(milliseconds + Math.round(random() * JITTER_MS));
 }

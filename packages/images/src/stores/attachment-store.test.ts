@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type TestContext, describe, it } from "node:test";
 import { type Digest, OCI_MANIFEST_TYPE, type Reference, StoreError, parseDigest, parseReference } from "@signet/core";
 import { type TestRegistry, type TestRegistryOptions, startTestRegistry } from "@signet/testkit";
-import { failsWith, makeRegistryClients } from "@signet/testkit/hostile-registry";
+import { failsWith, makeRegistryClients, realClock } from "@signet/testkit/hostile-registry";
 import { attachmentStore } from "./attachment-store.ts";
 import type { SignatureStore } from "./signature-store.ts";
 
@@ -111,7 +111,7 @@ void describe("sigstore attachments", () => {
       );
       await Promise.all(
         blobs.map((blob) => {
-          const client = makeRegistryClients(t).clientFor(registry.host);
+          const client = makeRegistryClients(t, { clock: realClock }).clientFor(registry.host);
           return attachmentStore(client, { enabled: true, explanation: "" }).add(reference, digest, blob);
         }),
       );
