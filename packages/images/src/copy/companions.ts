@@ -33,6 +33,9 @@ const MAX_DEPTH = 3;
 /** Companions of one copy; a list of 50 platforms with ten each has half as many. */
 const MAX_COMPANIONS = 1_000;
 
+/** Manifests asked about at a time; each takes four requests at once, and a host is given sixteen connections. */
+const PARALLEL_SEARCHES = 4;
+
 /** Bytes of all their manifests together, which are held until they are written. */
 const MAX_MANIFEST_BYTES_HELD: number = 64 * 1024 * 1024;
 
@@ -105,16 +108,33 @@ export async function planCompanions(
 ): Promise<CompanionPlan> {
   const selection = options.companions ?? "all";
   const nothing = selection === "none" || (selection === "signatures" && options.removeSignatures === true);
-  if (nothing || source.companions === undefined || isSameRepository(source, destination)) return emptyPlan;
+  if (nothing || manifests.length === 0 || source.companions === undefined || isSameRepository(source, destination))
+    return emptyPlan;
   const search = new Search(source, options);
-  for (const manifest of manifests) {
+  const found = await searchAll(search, manifests.map(nameOf));
+  return new Plan(source, destination, { found, warnings: search.warnings }, new Set(manifests.map(nameOf)), options);
+}
+
+/** The first one alone: it tells whether the registry has the referrers API. The others side by side. */
+async function searchAll(search: Search, digests: readonly Digest[]): Promise<readonly Companion[]> {
+  const found: (readonly Companion[])[] = [];
+  const visit = async (index: number): Promise<void> => {
+    const digest = digests[index]!;
     try {
-      await search.visit(nameOf(manifest), 1);
+      found[index] = await search.visit(digest, 1);
     } catch (error) {
-      throw withCompanionsHint(error, nameOf(manifest));
+      throw withCompanionsHint(error, digest);
     }
-  }
-  return new Plan(source, destination, search, new Set(manifests.map(nameOf)), options);
+  };
+  await visit(0);
+  const queue = digests.keys();
+  queue.next();
+  await Promise.all(
+    Array.from({ length: PARALLEL_SEARCHES }, async () => {
+      for (const index of queue) await visit(index);
+    }),
+  );
+  return found.flat();
 }
 
 const emptyPlan: CompanionPlan = {
@@ -150,11 +170,11 @@ function withCompanionsHint(error: unknown, digest: Digest): unknown {
 
 /** Goes from the image's manifests to all that belongs to them. */
 class Search {
-  readonly found: Companion[] = [];
   readonly warnings = new Set<string>();
   readonly #source: ImageSource;
   readonly #options: CompanionOptions;
   readonly #visited = new Set<Digest>();
+  #count = 0;
   #bytesHeld = 0;
 
   constructor(source: ImageSource, options: CompanionOptions) {
@@ -162,8 +182,8 @@ class Search {
     this.#options = options;
   }
 
-  async visit(subject: Digest, depth: number): Promise<void> {
-    if (this.#visited.has(subject)) return;
+  async visit(subject: Digest, depth: number): Promise<readonly Companion[]> {
+    if (this.#visited.has(subject)) return [];
     this.#visited.add(subject);
     this.#options.signal?.throwIfAborted();
     const { companions, warnings } = await this.#source.companions!(subject);
@@ -174,12 +194,14 @@ class Search {
       if (companion !== undefined) taken.push(companion);
     }
     if (taken.length > 0 && depth > MAX_DEPTH) throw tooMuch(`more than ${MAX_DEPTH} steps from the image`);
-    this.found.push(...taken);
-    if (this.found.length > MAX_COMPANIONS) throw tooMuch(`more than ${MAX_COMPANIONS} companions`);
+    this.#count += taken.length;
+    if (this.#count > MAX_COMPANIONS) throw tooMuch(`more than ${MAX_COMPANIONS} companions`);
+    const all = [...taken];
     for (const { suffix, manifest } of taken) {
       // Nobody signs the manifest that holds the signatures: it changes with each of them.
-      if (suffix !== "sig") await this.visit(nameOf(manifest), depth + 1);
+      if (suffix !== "sig") all.push(...(await this.visit(nameOf(manifest), depth + 1)));
     }
+    return all;
   }
 
   async #take(subject: Digest, found: FoundCompanion): Promise<Companion | undefined> {
@@ -256,7 +278,7 @@ class Plan implements CompanionPlan {
   constructor(
     source: ImageSource,
     destination: ImageDestination,
-    search: Search,
+    search: { readonly found: readonly Companion[]; readonly warnings: Set<string> },
     images: ReadonlySet<Digest>,
     options: CompanionOptions,
   ) {
