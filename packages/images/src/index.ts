@@ -31,7 +31,7 @@ export type { CopyProgress } from "./copy/copy-progress.ts";
 export { readImageManifest } from "./copy/image-manifest.ts";
 export type { ImageManifest } from "./copy/image-manifest.ts";
 export { deleteImage } from "./delete/delete-image.ts";
-export type { CompanionRemoval, DeleteOptions, DeleteResult, DeletedSignatures } from "./delete/delete-options.ts";
+export type { DeleteOptions, DeleteResult, DeletedSignatures } from "./delete/delete-options.ts";
 export { hostPlatform } from "./copy/host-platform.ts";
 export { addDirSignature, readDirSignatures } from "./transports/dir-signatures.ts";
 export { parseImageName } from "./transports/image-name.ts";

@@ -86,6 +86,7 @@ describe("signet copy", () => {
       },
       foreignLayers: [],
       signatures: { carried: 0, kept: 0, made: 0 },
+      companions: { tags: 0, referrers: 0, present: 0, leftBehind: 0, warnings: [] },
       warnings: [],
     });
   });

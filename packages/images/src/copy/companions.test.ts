@@ -22,7 +22,8 @@ import { loadRegistriesD } from "../config/registries-d.ts";
 import { chooseSignatureStore } from "../stores/choose-store.ts";
 import { parseImageName } from "../transports/image-name.ts";
 import { type OpenOptions, openImageDestination, openImageSource } from "../transports/open.ts";
-import { type CopyOptions, type CopyResult, copyImage } from "./copy-image.ts";
+import { copyImage } from "./copy-image.ts";
+import type { CopyOptions, CopyResult } from "./copy-options.ts";
 import { deleteCompanions } from "./delete-companions.ts";
 
 const NOTATION = "application/vnd.cncf.notary.signature";

@@ -78,7 +78,9 @@ function unchanged(items: readonly CopyItem[], { changed }: Conversion): readonl
 
 function describeLeftBehind({ changed }: Conversion, { companions }: CopyOptions): readonly string[] {
   if (changed.size === 0 || companions === "none") return [];
-  return ["attestations, SBOMs and other referrers of a converted image are about its old digest; none were carried along"];
+  return [
+    "attestations, SBOMs and other referrers of a converted image are about its old digest; none were carried along",
+  ];
 }
 
 function checkName(destination: ImageDestination, top: CopyItem): void {

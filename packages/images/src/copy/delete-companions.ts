@@ -18,13 +18,16 @@ export interface DeletedCompanions {
  * to refer to something else: whoever may push could give them such a name.
  *
  * Not deleted: what belongs to these in turn.
+ * @param options.dryRun says what would be deleted, and deletes nothing
  * @throws StoreError `registry-…` when the registry refuses, or cannot say what there is
  */
 export async function deleteCompanions(
   client: RegistryClient,
   repository: string,
   digest: Digest,
+  options: { readonly dryRun?: boolean } = {},
 ): Promise<DeletedCompanions> {
+  const dryRun = options.dryRun === true;
   const tags: string[] = [];
   const referrers: Digest[] = [];
   const warnings: string[] = [];
@@ -36,19 +39,20 @@ export async function deleteCompanions(
     const parsed = tryParse(manifest);
     if (parsed === undefined || parsed.kind === "schema1" || parsed.subject?.digest !== digest)
       warnings.push(`${referrer} is listed as referring to ${digest}, and does not: not deleted`);
-    else if ((await ifThere(() => deleteByDigest(client, repository, referrer))) === true) referrers.push(referrer);
+    else if (dryRun || (await ifThere(() => deleteByDigest(client, repository, referrer))) === true)
+      referrers.push(referrer);
   }
   for (const suffix of companionSuffixes) {
     const tag = companionTag(digest, suffix);
     const manifest = tag === undefined ? undefined : await client.fetchTagged(repository, tag);
     if (manifest === undefined) continue;
     if (looksLikeImage(manifest)) warnings.push(`${repository}:${tag} names an image: not deleted`);
-    else if (await deleteTagged(client, repository, tag!, manifest.digest)) tags.push(tag!);
+    else if (dryRun || (await deleteTagged(client, repository, tag!, manifest.digest))) tags.push(tag!);
   }
   const list = referrersTag(digest);
   const manifest = listing.from === "tag" ? await client.fetchTagged(repository, list) : undefined;
   if (manifest !== undefined && tryParse(manifest)?.kind === "list" && warnings.length === 0) {
-    if (await deleteTagged(client, repository, list, manifest.digest)) tags.push(list);
+    if (dryRun || (await deleteTagged(client, repository, list, manifest.digest))) tags.push(list);
   }
   return { tags, referrers, warnings };
 }

@@ -1,24 +1,15 @@
-import type { Digest, Reference } from "@signet/core";
-import type { RegistryClient } from "../registry/client.ts";
+import type { Digest } from "@signet/core";
 import type { OpenOptions } from "../transports/open.ts";
-
-/** Whatever else belongs to a manifest in a registry, and goes with it: signatures kept as images of their own, for example. */
-export type CompanionRemoval = (
-  place: { readonly client: RegistryClient; readonly reference: Reference; readonly digest: Digest },
-  options: { readonly dryRun: boolean },
-) => Promise<readonly string[]>;
 
 export interface DeleteOptions {
   /** How the image is opened; docker:// needs `docker`, whose `chooseSignatureStore` also decides whose signatures go. */
   readonly open?: OpenOptions;
   /** Of a list in a registry also its instances. Elsewhere they go in any case. Default false. */
   readonly all?: boolean;
-  /** Leaves the signatures where they are. Default false. */
+  /** Leaves the signatures where they are, and what else lies beside the image in a registry: cosign's tags, referrers. Default false. */
   readonly keepSignatures?: boolean;
   /** Says what would be done, and does nothing. Default false. */
   readonly dryRun?: boolean;
-  /** Called for each manifest after it was deleted; returns what it removed, for people. */
-  readonly removeCompanions?: CompanionRemoval;
   /** Stops before the next deletion. */
   readonly signal?: AbortSignal;
 }

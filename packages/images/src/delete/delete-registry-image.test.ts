@@ -291,18 +291,35 @@ void describe("deleteImage in a registry", () => {
     );
   });
 
-  void it("calls whoever removes companions for each manifest that went", async (t) => {
+  void it("takes along what lies beside the image, tells of it in a dry run, and finishes a deletion that was cut short", async (t) => {
     const [stage, registry] = [await makeStage(t), await startRegistry(t)];
     const image: TestImage = await buildTestImage();
     await pushTestImage(registry, "app:1", image);
-    const result = await stage.remove(`docker://${registry.host}/app:1`, {
-      removeCompanions: async ({ digest }, { dryRun }) => {
-        assert.equal(registry.manifest("app", digest), undefined);
-        assert.equal(dryRun, false);
-        return [`companion of ${digest}`];
+    const tag = `${image.digest.replace(":", "-")}.sig`;
+    const encode = (value: object): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+    const config = encode({});
+    const mediaType = "application/vnd.oci.image.manifest.v1+json";
+    const attachment = encode({
+      schemaVersion: 2,
+      mediaType,
+      config: {
+        mediaType: "application/vnd.oci.image.config.v1+json",
+        size: config.length,
+        digest: registry.putBlob("app", config),
       },
+      layers: [],
     });
-    assert.deepEqual(result.removed, [`companion of ${image.digest}`]);
+    registry.putManifest("app", tag, attachment, mediaType);
+    const planned = await stage.remove(`docker://${registry.host}/app:1`, { dryRun: true });
+    assert.deepEqual(planned.removed, [`tag ${tag}`]);
+    assert.ok(registry.manifest("app", tag) !== undefined);
+
+    await stage.remove(`docker://${registry.host}/app:1`, { keepSignatures: true });
+    assert.ok(registry.manifest("app", tag) !== undefined);
+    const result = await stage.remove(`docker://${registry.host}/app@${image.digest}`);
+    assert.deepEqual(result.removed, [`tag ${tag}`]);
+    assert.equal(registry.manifest("app", tag), undefined);
+    await assert.rejects(stage.remove(`docker://${registry.host}/app@${image.digest}`), { code: "image-missing" });
   });
 
   void it("does not look at signature files of others in the folder", async (t) => {

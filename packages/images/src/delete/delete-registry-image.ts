@@ -1,5 +1,6 @@
 /** Deleting an image in a registry, with its signatures. */
 import { type Digest, InternalError, type Reference, SignetError, StoreError, UsageError } from "@signet/core";
+import { deleteCompanions } from "../copy/delete-companions.ts";
 import { distinctInstances, readContent } from "../copy/manifest-content.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import type { SignatureStore } from "../stores/signature-store.ts";
@@ -36,12 +37,10 @@ export async function deleteRegistryImage(name: ImageName, options: DeleteOption
   const deleted = plan.manifests.filter(({ outcome }) => outcome !== "shared");
   const held = options.keepSignatures === true ? [] : await countSignatures(place, deleted);
   const isNothing = plan.manifests.every(({ outcome }) => outcome === "gone") && held.every(({ count }) => count === 0);
-  if (isNothing) throw missing(place, plan.digest);
-  const removed: string[] = [];
   const dryRun = options.dryRun === true;
   const outcomes = dryRun ? plan.manifests : await deleteManifests(place, plan, options);
-  for (const { digest } of deleted)
-    removed.push(...((await options.removeCompanions?.({ ...place, digest }, { dryRun })) ?? []));
+  const beside = options.keepSignatures === true ? noCompanions : await removeCompanions(place, deleted, dryRun);
+  if (isNothing && beside.removed.length === 0) throw missing(place, plan.digest);
   const { signatures, warnings } = await removeSignatures(place, held, dryRun);
   return {
     image: name.text,
@@ -50,9 +49,33 @@ export async function deleteRegistryImage(name: ImageName, options: DeleteOption
     manifests: outcomes,
     otherTags: plan.otherTags,
     signatures,
-    removed,
-    warnings: [...plan.warnings, ...warnings],
+    removed: beside.removed,
+    warnings: [...plan.warnings, ...beside.warnings, ...warnings],
   };
+}
+
+interface RemovedCompanions {
+  /** For people. */
+  readonly removed: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+const noCompanions: RemovedCompanions = { removed: [], warnings: [] };
+
+/** After the manifests: an image that can still be pulled must not have lost what vouches for it. */
+async function removeCompanions(
+  { client, reference }: Place,
+  manifests: readonly { readonly digest: Digest }[],
+  dryRun: boolean,
+): Promise<RemovedCompanions> {
+  const removed: string[] = [];
+  const warnings: string[] = [];
+  for (const { digest } of manifests) {
+    const gone = await deleteCompanions(client, reference.path, digest, { dryRun });
+    removed.push(...gone.tags.map((tag) => `tag ${tag}`), ...gone.referrers.map((referrer) => `referrer ${referrer}`));
+    warnings.push(...gone.warnings);
+  }
+  return { removed, warnings };
 }
 
 async function openPlace(name: ImageName, { open }: DeleteOptions): Promise<Place> {
