@@ -32,6 +32,8 @@ export type {
   RunningHash,
 } from "./bytes/engine.ts";
 export { encodeHex, encodeHexUpper } from "./bytes/hex.ts";
+export { editJson } from "./bytes/json-edit.ts";
+export type { JsonEdit, JsonEditOptions, JsonValue } from "./bytes/json-edit.ts";
 export {
   MAX_KEYRING_BYTES,
   MAX_MANIFEST_BYTES,
