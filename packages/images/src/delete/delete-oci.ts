@@ -5,7 +5,7 @@ import type { Digest } from "@signet/core";
 import { syncDirectory, writeFileAtomic } from "../config/atomic-file.ts";
 import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
-import { withFileLock } from "../transports/file-lock.ts";
+import { withFileLock } from "../config/file-lock.ts";
 import {
   INDEX_FILE,
   INDEX_LOCK_FILE,

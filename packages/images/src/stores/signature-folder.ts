@@ -15,7 +15,7 @@ import { syncDirectory, temporaryName, writeFileAtomic } from "../config/atomic-
 import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { writeNewFile } from "../transports/file-chunks.ts";
-import { removeAbandonedParts, withFileLock } from "../transports/file-lock.ts";
+import { removeAbandonedParts, withFileLock } from "../config/file-lock.ts";
 import { type Look, readUpToGap } from "./read-ahead.ts";
 import type { SignatureReading } from "./signature-store.ts";
 

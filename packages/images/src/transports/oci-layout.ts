@@ -19,7 +19,7 @@ import {
 } from "../stores/attachment-manifest.ts";
 import { checkBlob, checkBytes, chunksOf } from "./blob-check.ts";
 import { openRegularFile, readWholeFile, writeNewFile } from "./file-chunks.ts";
-import { removeAbandonedParts, withFileLock } from "./file-lock.ts";
+import { removeAbandonedParts, withFileLock } from "../config/file-lock.ts";
 import {
   INDEX_FILE,
   INDEX_LOCK_FILE,

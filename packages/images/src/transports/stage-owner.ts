@@ -4,7 +4,7 @@ import { readFile, readlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import { encodeHex } from "@signet/core";
 import { errnoOf } from "../config/file-error.ts";
-import { processStart } from "./file-lock.ts";
+import { processStart } from "../config/file-lock.ts";
 
 const form = /^(?:([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,20})-)?[0-9a-f]{16}$/;
 

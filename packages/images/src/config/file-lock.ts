@@ -3,8 +3,8 @@ import { link, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/pr
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StoreError } from "@signet/core";
-import { temporaryName } from "../config/atomic-file.ts";
-import { errnoOf, fileError } from "../config/file-error.ts";
+import { temporaryName } from "./atomic-file.ts";
+import { errnoOf, fileError } from "./file-error.ts";
 import { basename, dirname, join } from "node:path";
 
 /** Milliseconds: how long to wait for another writer. Locks are held for one small file's read and write. */
