@@ -85,6 +85,7 @@ export type {
 export { assessCertificate } from "./keys/assessment.ts";
 export type { CertificateAssessment, KeyAssessment, KeyStatus } from "./keys/assessment.ts";
 export type { Certificate, CertificateKey, CertificateUserId, Revocation, SelfSignature } from "./keys/certificate.ts";
+export { holdsSecretKey, joinKeyFiles } from "./keys/key-file.ts";
 export { makeKeyring, parseKeyring, revokeCertificates } from "./keys/keyring.ts";
 export type { KeyCandidate, Keyring, ParsedKeyring } from "./keys/keyring.ts";
 export { MAX_CLOCK_SKEW_MS } from "./keys/switches.ts";
@@ -199,6 +200,16 @@ export type { EditedPolicy } from "./policy/lint/policy-edit.ts";
 export { policyScopes } from "./policy/lint/policy-scopes.ts";
 export { pathOfScope } from "./policy/lint/scope-order.ts";
 export { lookasideSectionsFor, readingUrlOf } from "./policy/lint/store-order.ts";
+export { newPolicy, outlinePolicy, removePolicyScope, setPolicyDefault, setPolicyScope } from "./policy/policy-edit.ts";
+export type { EditedPolicy, PolicyOutline } from "./policy/policy-edit.ts";
+export { writeRequirements } from "./policy/requirement-writer.ts";
+export type { NewIdentity, NewKeys, NewRule, NewSignedRule } from "./policy/requirement-writer.ts";
+export { adviseScope } from "./policy/scope-advice.ts";
+export type { ScopeAdvice } from "./policy/scope-advice.ts";
+export { enclosingScopes, isWithinScope } from "./policy/scope-order.ts";
+export { findGoverningScope } from "./policy/scope-lookup.ts";
+export type { Governing } from "./policy/scope-lookup.ts";
+export { explainInvalidScope, knownTransports } from "./policy/scope-rules.ts";
 
 // Verdicts on images and signatures
 export { requireAccepted } from "./verify/accepted.ts";

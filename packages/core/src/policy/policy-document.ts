@@ -22,7 +22,7 @@ export function parsePolicy(bytes: Uint8Array, source?: string): Policy {
   try {
     return readPolicy(bytes, source);
   } catch (cause) {
-    if (cause instanceof FormatError) throw locate(cause, bytes, source);
+    if (cause instanceof FormatError) throw locatePolicyError(cause, bytes, source);
     throw cause;
   }
 }
@@ -64,7 +64,7 @@ function readScopes(transport: string, place: Placed): PolicyScopes {
 const WHAT = "policy";
 
 /** The same error, with the place in words. */
-function locate(error: FormatError, bytes: Uint8Array, source: string | undefined): PolicyError {
+export function locatePolicyError(error: FormatError, bytes: Uint8Array, source: string | undefined): PolicyError {
   const file = source === undefined ? "invalid policy" : `invalid policy in ${JSON.stringify(source)}`;
   const { offset } = error;
   const problem = error.message.startsWith(`${WHAT}: `) ? error.message.slice(WHAT.length + 2) : error.message;

@@ -26,6 +26,9 @@ const scopeRules: ReadonlyMap<string, ScopeRule> = new Map<string, ScopeRule>([
   ["ostree", anyScope],
 ]);
 
+/** The transports that policy.json has scopes for. */
+export const knownTransports: readonly string[] = Object.freeze([...scopeRules.keys()]);
+
 /**
  * Says why `scope` cannot stand under `transport`, or undefined when it can. Transports that are not known are not looked at, so that a newer
  * policy still parses; their scopes never match.
