@@ -309,6 +309,21 @@ export const errorTable = {
     meaning: "A requirement of the policy could not be evaluated, and no other one rejected the image.",
     remedy: "Follow the hint; until then the image is not accepted.",
   },
+  "scope-missing": {
+    kind: "policy",
+    meaning: "A scope that was to be taken out of a policy is not in it.",
+    remedy: "Look at `signet trust show` for what is there; a scope belongs to a transport (`--transport`).",
+  },
+  "scope-unmatchable": {
+    kind: "usage",
+    meaning: "A scope was to be written that no image can ever match, so its rule would never be in force.",
+    remedy: "Write the scope that the hint names: images are looked up by their full name, `host/path:tag`.",
+  },
+  "secret-key-refused": {
+    kind: "format",
+    meaning: "A file with a secret key was given where a policy is to name public ones; nothing was written.",
+    remedy: "Write the public half with `signet keys export`, and name that file.",
+  },
   "secret-key-unusable": {
     kind: "format",
     meaning:

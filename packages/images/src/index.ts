@@ -49,6 +49,7 @@ export type { GpgOptions } from "./signers/run-gpg.ts";
 
 // Configuration of trust, signature stores, verifying and signing images
 export { currentHost, fileTreeHost, systemPath } from "./config/host-environment.ts";
+export { currentHost, hostOfTree } from "./config/host-environment.ts";
 export type { HostEnvironment } from "./config/host-environment.ts";
 export { gatherPolicyFacts } from "./config/policy-facts.ts";
 export type { PolicyFactsOptions } from "./config/policy-facts.ts";
@@ -61,6 +62,17 @@ export { lookasideBase, lookasideBaseOfScope, useSigstoreAttachments } from "./c
 export type { AttachmentsChoice, LookasideAccess, LookasideChoice } from "./config/registries-d-lookup.ts";
 export { isEqualSignature } from "./sign/equal-signature.ts";
 export type { WantedSignature } from "./sign/equal-signature.ts";
+export { backupOf } from "./config/file-change.ts";
+export type { FileChange } from "./config/file-change.ts";
+export { findSection, readRegistriesDFolders } from "./config/registries-d-place.ts";
+export type { RegistriesDFolders } from "./config/registries-d-place.ts";
+export type { StoreChange } from "./config/registries-d-edit.ts";
+export { followTreePath, pathInTree } from "./config/tree-path.ts";
+export type { TreePlace } from "./config/tree-path.ts";
+export { makeTrustEdit, planTrustEdit } from "./config/trust-edit.ts";
+export type { TrustChange, TrustEdit, TrustFiles } from "./config/trust-edit.ts";
+export { joinEmbeddedKeys, readTrustKeys } from "./config/trust-keys.ts";
+export type { KeyPurpose, TrustKeyOptions, TrustKeys } from "./config/trust-keys.ts";
 export { signImage } from "./sign/sign-image.ts";
 export type { SignOptions, SignReceipt, SignResult } from "./sign/sign-image.ts";
 export { chooseSignatureStore } from "./stores/choose-store.ts";

@@ -33,6 +33,8 @@ export interface TextOption extends OptionBase {
   readonly value: string;
   /** When given, no other value is taken. */
   readonly choices?: readonly string[];
+  /** Words taken beside {@link choices}, for those who come from another tool, and shown nowhere. */
+  readonly otherChoices?: readonly string[];
   readonly completion?: Completion;
 }
 
@@ -59,6 +61,8 @@ export interface ArgumentSpec {
   readonly summary: string;
   readonly optional?: boolean;
   readonly repeats?: boolean;
+  /** True: `''` is an argument like others, and not the mistake of a script. */
+  readonly mayBeEmpty?: boolean;
   readonly choices?: readonly string[];
   readonly completion?: Completion;
 }

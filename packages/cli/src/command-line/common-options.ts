@@ -47,7 +47,7 @@ export const rootOption: TextOption = {
   kind: "text",
   name: "root",
   value: "DIR",
-  summary: "Work on the file tree below this folder, such as a node's or an image's, instead of this machine's",
+  summary: "Work on the file tree of a node or image below DIR: its system files and keys, as seen from inside",
   completion: "directory",
 };
 export const overrideOsOption: TextOption = {

@@ -135,7 +135,8 @@ function readValue(
     return number;
   }
   if (text === "") throw usage(`${shown} must not be empty`, command);
-  if (option.kind === "text" && option.choices !== undefined && !option.choices.includes(text)) {
+  const isChoice = option.kind !== "text" || option.otherChoices?.includes(text) === true;
+  if (!isChoice && option.choices !== undefined && !option.choices.includes(text)) {
     throw usage(`${shown} is one of ${option.choices.join(", ")}, not ${JSON.stringify(text)}`, command);
   }
   return text;
@@ -168,7 +169,7 @@ function checkArguments(command: Command, positional: readonly string[]): void {
 }
 
 function checkArgument(spec: ArgumentSpec, text: string, command: string): void {
-  if (text === "") throw usage(`${spec.name} must not be empty`, command);
+  if (text === "" && spec.mayBeEmpty !== true) throw usage(`${spec.name} must not be empty`, command);
   if (spec.choices !== undefined && !spec.choices.includes(text))
     throw usage(`${spec.name} is one of ${spec.choices.join(", ")}, not ${JSON.stringify(text)}`, command);
 }

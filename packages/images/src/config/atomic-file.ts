@@ -17,6 +17,12 @@ export interface AtomicWriteOptions {
   readonly mode?: number;
 }
 
+/** Whose a file is; only the superuser can give files away. */
+export interface FileOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /**
  * Replaces `path` by `bytes` in one step: a temporary file in the same directory is written, flushed to disk and renamed. After a failure or a crash the
  * old content is whole; a failure also removes the temporary file. A symbolic link is kept and its target replaced. A pipe or device, such as
@@ -38,31 +44,74 @@ export async function writeFileAtomic(
       return;
     }
     const target = await followLinks(path);
-    await replaceFile(target, bytes, options.mode ?? permissionBits(existing) ?? DEFAULT_FILE_MODE);
+    await using staged = await stageFile(target, bytes, {
+      mode: options.mode ?? permissionBits(existing) ?? DEFAULT_FILE_MODE,
+    });
+    await staged.commit();
   } catch (error) {
     throw fileError(error, path, "write");
   }
 }
 
-async function replaceFile(target: string, bytes: Uint8Array, mode: number): Promise<void> {
+/** A file whose content is on disk under a temporary name. Disposing it before it is committed removes it. */
+export interface StagedFile extends AsyncDisposable {
+  /** Puts it in its place, whatever stands there, and makes that last. */
+  commit(): Promise<void>;
+}
+
+/**
+ * Writes and flushes `bytes` beside `target`, so that all that can fail for want of space or rights has happened before the first of several files is replaced.
+ * @param target taken literally: a symbolic link there would be replaced itself
+ * @param options the mode is set exactly; where the owner cannot be kept, the file is the caller's
+ * @throws StoreError `file-unwritable`, `disk-full`
+ */
+export async function stageFile(
+  target: string,
+  bytes: Uint8Array,
+  options: { readonly mode?: number; readonly owner?: FileOwner },
+): Promise<StagedFile> {
   const directory = dirname(target);
   const temporary = join(directory, temporaryName(basename(target)));
-  // Exclusive creation: never follows a link that somebody planted under the temporary name.
-  const handle = await open(temporary, "wx", 0o600);
   try {
+    // Exclusive creation: never follows a link that somebody planted under the temporary name.
+    const handle = await open(temporary, "wx", 0o600);
     try {
-      await handle.writeFile(bytes);
-      await handle.chmod(mode);
-      await handle.sync();
-    } finally {
-      await handle.close();
+      try {
+        await handle.writeFile(bytes);
+        if (options.owner !== undefined) await keepOwner(handle, options.owner);
+        await handle.chmod(options.mode ?? DEFAULT_FILE_MODE);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
     }
-    await rename(temporary, target);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    throw fileError(error, target, "write");
   }
-  await syncDirectory(directory);
+  return {
+    async commit() {
+      try {
+        await rename(temporary, target);
+        await syncDirectory(directory);
+      } catch (error) {
+        throw fileError(error, target, "write");
+      }
+    },
+    [Symbol.asyncDispose]: () => rm(temporary, { force: true }),
+  };
+}
+
+async function keepOwner(handle: FileHandle, { uid, gid }: FileOwner): Promise<void> {
+  const stats = await handle.stat();
+  if (stats.uid === uid && stats.gid === gid) return;
+  try {
+    await handle.chown(uid, gid);
+  } catch (error) {
+    if (errnoOf(error) !== "EPERM") throw error;
+  }
 }
 
 /** Characters: longest part of the final name kept in a temporary one, so that long names stay below the file system's limit. */
@@ -71,6 +120,12 @@ const NAME_PART_LENGTH = 100;
 /** A random, hidden name for a temporary file or folder beside `name`. */
 export function temporaryName(name: string): string {
   return `.${name.slice(0, NAME_PART_LENGTH)}.signet-${encodeHex(randomBytes(8))}`;
+}
+
+/** Tells the names that {@link temporaryName} makes for `name`: of no use to anybody once the process that made them is gone. */
+export function leftoverOf(name: string): (candidate: string) => boolean {
+  const start = `.${name.slice(0, NAME_PART_LENGTH)}.signet-`;
+  return (candidate) => candidate.startsWith(start) && /^[0-9a-f]{16}$/.test(candidate.slice(start.length));
 }
 
 /** Flushes a directory, so that a rename in it survives a power cut. File systems that cannot do that are left alone. */

@@ -16,6 +16,8 @@ const LOCK_RETRY_MS: number = 50;
 export interface LockOptions {
   /** Milliseconds to wait for another holder. Default 30,000. */
   readonly waitMs?: number;
+  /** What the lock guards, named in place of the lock when that cannot be made. Default the lock itself. */
+  readonly guards?: string;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface LockOptions {
  * @throws StoreError `store-busy` when the lock is not freed in time; `file-unwritable`, `disk-full`; what `action` throws
  */
 export async function withFileLock<T>(path: string, action: () => Promise<T>, options: LockOptions = {}): Promise<T> {
-  const token = await acquire(path, options.waitMs ?? LOCK_WAIT_MS);
+  const token = await acquire(path, options.waitMs ?? LOCK_WAIT_MS, options.guards ?? path);
   try {
     return await action();
   } finally {
@@ -33,13 +35,15 @@ export async function withFileLock<T>(path: string, action: () => Promise<T>, op
   }
 }
 
-async function acquire(path: string, waitMs: number): Promise<string> {
+async function acquire(path: string, waitMs: number, guards: string): Promise<string> {
   const own = join(dirname(path), temporaryName(basename(path)));
   const token = `${process.pid} ${await processStart(process.pid)} ${hostname()} ${basename(own)}\n`;
   try {
     await writeFile(own, token, { flag: "wx" });
   } catch (error) {
-    throw fileError(error, path, "write");
+    // A full disk may take the name and not the content.
+    if (errnoOf(error) !== "EEXIST") await rm(own, { force: true }).catch(() => {});
+    throw fileError(error, guards, "write");
   }
   const deadline = performance.now() + waitMs;
   try {
@@ -49,7 +53,7 @@ async function acquire(path: string, waitMs: number): Promise<string> {
         await link(own, path);
         return token;
       } catch (error) {
-        if (errnoOf(error) !== "EEXIST") throw fileError(error, path, "write");
+        if (errnoOf(error) !== "EEXIST") throw fileError(error, guards, "write");
       }
       const holder = await readHolder(path);
       if (holder === undefined) continue;

@@ -54,9 +54,23 @@ export async function loadPolicy(options: PolicyFileOptions): Promise<LoadedPoli
 }
 
 function implicitPaths(host: HostEnvironment): string[] {
-  const user = userConfigFolder(host);
-  const system = ["/etc/containers/policy.json", "/usr/share/containers/policy.json"];
-  return [...(user === undefined ? [] : [join(user, "policy.json")]), ...system.map((path) => systemPath(host, path))];
+  const user = userPolicyFile(host);
+  return [
+    ...(user === undefined ? [] : [user]),
+    ...[SYSTEM_POLICY, VENDOR_POLICY].map((path) => systemPath(host, path)),
+  ];
+}
+
+/** The administrator's file. */
+export const SYSTEM_POLICY: string = "/etc/containers/policy.json";
+
+/** What the distribution ships; packages replace it. */
+export const VENDOR_POLICY: string = "/usr/share/containers/policy.json";
+
+/** The file of the host's user, whether it exists or not. */
+export function userPolicyFile(host: HostEnvironment): string | undefined {
+  const folder = userConfigFolder(host);
+  return folder === undefined ? undefined : join(folder, "policy.json");
 }
 
 /** A file that is there and cannot be looked at must not be passed over for a less strict one. */

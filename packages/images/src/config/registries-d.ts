@@ -10,7 +10,7 @@ import { resolveSystemPath } from "./rooted-path.ts";
 import type { RegistriesDFile, RegistriesDSection } from "./registries-d-file.ts";
 
 /** Files read from all directories together. Distributions ship a handful; a folder with more is not a registries.d folder. */
-const MAX_FILES = 1000;
+export const MAX_REGISTRIES_D_FILES: number = 1000;
 
 /** Bytes read from all files together. */
 const MAX_TOTAL_BYTES = 16 * 1024 * 1024;
@@ -45,7 +45,7 @@ export interface RegistriesDOptions {
  */
 export async function loadRegistriesD(options: RegistriesDOptions): Promise<RegistriesD> {
   const { host, directory } = options;
-  const folders = directory === undefined ? implicitFolders(host) : [directory];
+  const folders = directory === undefined ? implicitRegistriesDFolders(host) : [directory];
   const warnings: string[] = [];
   const paths = await listFiles(folders, directory === undefined ? host : undefined);
   if (directory !== undefined && paths === undefined)
@@ -83,8 +83,8 @@ async function* parseFiles(paths: readonly string[]): AsyncGenerator<RegistriesD
   }
 }
 
-/** Most important first. */
-function implicitFolders(host: HostEnvironment): string[] {
+/** The folders that are read when none is named, most important first. */
+export function implicitRegistriesDFolders(host: HostEnvironment): string[] {
   const user = userConfigFolder(host);
   const folders = user === undefined ? [] : [join(user, "registries.d")];
   for (const system of ["/etc/containers", "/usr/share/containers"]) {
@@ -122,7 +122,7 @@ async function listFiles(folders: readonly string[], host: HostEnvironment | und
       const path = await resolvePath(join(folder, name));
       if ((await statFile(path)).isDirectory()) continue;
       byName.set(name, path);
-      if (byName.size > MAX_FILES) throw problem(folder, `more than ${MAX_FILES} files`);
+      if (byName.size > MAX_REGISTRIES_D_FILES) throw problem(folder, `more than ${MAX_REGISTRIES_D_FILES} files`);
     }
   }
   if (!exists) return undefined;

@@ -1,0 +1,130 @@
+import { isWithinScope, type NewRule, writeRequirements } from "@signet/core";
+import type { StoreChange, TrustFiles } from "@signet/images";
+import type { Command, Invocation } from "../command-line/command.ts";
+import { outputFormatOption } from "../command-line/common-options.ts";
+import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { usage } from "../command-line/parse.ts";
+import type { Runtime } from "../runtime.ts";
+import { labelOf, surprisesOfScope } from "../trust/edit-effects.ts";
+import { printEdit } from "../trust/edit-report.ts";
+import { editTrust } from "../trust/edit-trust.ts";
+import { type ChosenRule, forceOption, readRule, ruleOptions } from "../trust/rule-options.ts";
+import { describeRule } from "../trust/rule-text.ts";
+import { readTarget, scopeArgument, type TrustTarget } from "../trust/scope-argument.ts";
+import { setDefault } from "../trust/set-default.ts";
+import { readAttachments } from "../trust/store-notes.ts";
+import { type ChosenStore, readStore, storeOptions } from "../trust/store-options.ts";
+import { fileOptions, readTrustFiles, scopeOptions } from "../trust/trust-options.ts";
+
+const name = "trust set";
+
+type ScopeTarget = Extract<TrustTarget, { kind: "scope" }>;
+
+export const command: Command = {
+  name,
+  summary: "Say what images of a registry, repository or tag must be signed by",
+  description: [
+    "Writes a rule for a scope into policy.json, and with --lookaside, --staging or --attachments the place of the signatures into registries.d. All else in both files stays as it is; the old content is kept beside each as .bak. The rule of a scope replaces the one it had.",
+    "Key files are read and checked first, and named in the policy by their absolute paths. Of several scopes the most specific one alone counts for an image. SCOPE default sets what holds for images that no scope names.",
+  ],
+  arguments: [scopeArgument],
+  options: [...ruleOptions, ...scopeOptions, ...storeOptions, ...fileOptions],
+  examples: [
+    {
+      line: "signet trust set registry.example.com -f /etc/pki/rpm-gpg/RPM-GPG-KEY-example --lookaside https://registry.example.com/sigstore",
+      purpose: "Accept what the vendor signed, with its signatures read from a web server",
+    },
+    { line: "signet trust set registry.example.com/test -t reject", purpose: "Run nothing of a repository" },
+    {
+      line: "signet trust set mirror.example.com/team -f team.asc --identity remap=mirror.example.com/team=registry.example.com/team",
+      purpose: "A mirror whose signatures are for the registry it was filled from",
+    },
+    {
+      line: "signet trust set registry.example.com/app -t sigstoreSigned -f cosign.pub --identity repo --attachments",
+      purpose: "Images signed by cosign with a key",
+    },
+  ],
+  async run(invocation, runtime) {
+    const target = readTarget(invocation, name, { mustMatch: true, force: invocation.get(forceOption) });
+    const store = readStore(invocation, name);
+    if (target.kind === "scope") requireStoreFits(store.change, target);
+    const files = await readTrustFiles(invocation, name);
+    const chosen = await readRule(invocation, { command: name, root: files.host.root, now: runtime.now() });
+    if (target.kind === "default") {
+      const sayings = { warnings: [...chosen.warnings, ...store.warnings], notes: chosen.notes };
+      return setDefault(chosen.rule, store.change, files, invocation, runtime, sayings);
+    }
+    return setScope(target, chosen, store, files, invocation, runtime);
+  },
+};
+
+async function setScope(
+  { transport, scope }: ScopeTarget,
+  chosen: ChosenRule,
+  store: ChosenStore,
+  files: TrustFiles,
+  invocation: Invocation,
+  runtime: Runtime,
+): Promise<ExitCode> {
+  const requirements = writeRequirements(chosen.rule);
+  const change = { kind: "set", transport, scope, requirements } as const;
+  const withStore = store.change === undefined ? change : { ...change, store: store.change };
+  const { edit, before, after, isDryRun } = await editTrust(withStore, files, invocation, runtime);
+  const rule = describeRule(after.transports.get(transport)?.get(scope));
+  await printEdit(
+    edit,
+    {
+      target: { transport, scope },
+      outcome: `${labelOf(transport, scope)}: ${rule}`,
+      warnings: [
+        ...chosen.warnings,
+        ...store.warnings,
+        ...explainUnmeetable(chosen.rule, transport, scope),
+        ...surprisesOfScope(before, after, transport, scope),
+      ],
+      notes: [
+        ...chosen.keys.map((key) => `key ${key}`),
+        ...chosen.notes,
+        ...(chosen.rule.type === "sigstoreSigned" && transport === "docker"
+          ? await readAttachments(scope, store.change, files)
+          : []),
+      ],
+      isDryRun,
+      isJson: invocation.get(outputFormatOption) === "json",
+      more: { rule },
+    },
+    runtime.terminal,
+  );
+  return exitCodes.done;
+}
+
+function requireStoreFits(store: StoreChange | undefined, { transport, scope }: ScopeTarget): void {
+  if (store === undefined) return;
+  if (transport !== "docker") {
+    throw usage(
+      `the signatures of ${transport} images have no store in registries.d`,
+      name,
+      "it is for transport docker alone",
+    );
+  }
+  if (scope === "") {
+    throw usage("registries.d has no section for a whole transport", name, "its default is set with SCOPE default");
+  }
+}
+
+/** Transports whose images have no name that a signature could be for. */
+const namelessTransports: ReadonlySet<string> = new Set(["dir", "oci", "oci-archive", "sif", "tarball"]);
+
+/** Rules that parse, and that no image meets. */
+function explainUnmeetable(rule: NewRule, transport: string, scope: string): readonly string[] {
+  if (rule.type !== "signedBy" && rule.type !== "sigstoreSigned") return [];
+  const identity = rule.identity?.type ?? "matchRepoDigestOrExact";
+  if (namelessTransports.has(transport) && identity !== "exactReference" && identity !== "exactRepository") {
+    const hint = "--identity repository=host/path or reference=host/path:tag says which name it must be for";
+    return [`${transport} images have no name, so that no signature can be for theirs and all are rejected: ${hint}`];
+  }
+  if (rule.identity?.type !== "remapIdentity" || transport !== "docker") return [];
+  const { prefix } = rule.identity;
+  const fits = prefix === scope || isWithinScope(transport, scope, prefix) || isWithinScope(transport, prefix, scope);
+  return fits ? [] : [`the prefix ${prefix} covers no image of ${scope}, so that nothing is remapped there`];
+}

@@ -1,0 +1,92 @@
+/** Where a path of a file tree leads, when the tree is this machine's or the root folder of another. */
+import { lstat, readlink } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import type { Stats } from "node:fs";
+import { StoreError } from "@signet/core";
+import { errnoOf, fileError } from "./file-error.ts";
+
+/** Symbolic links followed in one path; what Linux allows. */
+const MAX_LINKS = 40;
+
+/** The end of a path. */
+export interface TreePlace {
+  /** Absolute, on this machine, without symbolic links. */
+  readonly path: string;
+  /** What stands there; undefined when nothing does. */
+  readonly stats: Stats | undefined;
+  /** True: a symbolic link was followed on the way. */
+  readonly viaLink: boolean;
+}
+
+/**
+ * Follows `path` with all symbolic links in it. Below `root` they mean what they mean to the system that lives there: an absolute one starts at `root`, and no `..`
+ * leads out of it; so a tree never makes us read or write a file of this machine.
+ *
+ * Not checked: whether somebody changes the tree at the same time.
+ * @param path absolute, as the system that lives in the tree sees it; without `root` a path of this machine
+ * @returns `stats` undefined for a path that does not exist and that no link leads to
+ * @throws StoreError `file-missing` for a link that leads nowhere, `file-unreadable` for one that goes round in circles
+ */
+export async function followTreePath(path: string, root: string | undefined): Promise<TreePlace> {
+  const top = root === undefined ? "/" : resolve(root);
+  const toDo = resolve("/", path).split("/").filter(Boolean).reverse();
+  let current = top;
+  let links = 0;
+  /** Parts still to do when the outermost link on the way is behind us; what is missing before that, a link led to. */
+  let behindLink = Infinity;
+  let stats: Stats | undefined = await lookAt(current, path);
+  for (let part = toDo.pop(); part !== undefined; part = toDo.pop()) {
+    if (part === "..") {
+      current = current === top ? top : resolve(current, "..");
+      continue;
+    }
+    const next = join(current, part);
+    stats = await lookAt(next, path);
+    if (stats === undefined) {
+      if (toDo.length >= behindLink) throw dangling(path, next);
+      return { path: join(next, ...toDo.reverse()), stats: undefined, viaLink: links > 0 };
+    }
+    if (!stats.isSymbolicLink()) {
+      current = next;
+      continue;
+    }
+    links++;
+    if (links > MAX_LINKS) throw fileError(Object.assign(new Error(), { code: "ELOOP" }), path, "read");
+    if (toDo.length < behindLink) behindLink = toDo.length;
+    const target = await readlink(next);
+    if (target.startsWith("/")) current = top;
+    toDo.push(
+      ...target
+        .split("/")
+        .filter((step) => step !== "" && step !== ".")
+        .reverse(),
+    );
+  }
+  return { path: current, stats: await lookAt(current, path), viaLink: links > 0 };
+}
+
+/** The path as the system below `root` sees it; undefined when it is outside. */
+export function pathInTree(path: string, root: string): string | undefined {
+  const inside = relative(resolve(root), resolve(path));
+  return inside.startsWith("..") || inside.startsWith("/") ? undefined : `/${inside}`;
+}
+
+async function lookAt(path: string, asked: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw fileError(error, asked, "read");
+  }
+}
+
+function dangling(path: string, missing: string): StoreError {
+  return new StoreError(
+    "file-missing",
+    `cannot follow ${path}: a symbolic link in it leads to ${missing}, which does not exist`,
+    {
+      side: "local",
+      hint: "remove the link, or make what it points to",
+    },
+  );
+}
