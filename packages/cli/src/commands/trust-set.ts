@@ -85,6 +85,7 @@ async function setScope(
       notes: [
         ...chosen.keys.map((key) => `key ${key}`),
         ...chosen.notes,
+        ...explainHubName(transport, scope),
         ...(chosen.rule.type === "sigstoreSigned" && transport === "docker"
           ? await readAttachments(scope, store.change, files)
           : []),
@@ -110,6 +111,13 @@ function requireStoreFits(store: StoreChange | undefined, { transport, scope }: 
   if (scope === "") {
     throw usage("registries.d has no section for a whole transport", name, "its default is set with SCOPE default");
   }
+}
+
+/** On Docker Hub a name of one part is an image below `library`; as a scope it is the namespace of that name. */
+function explainHubName(transport: string, scope: string): readonly string[] {
+  const name = /^docker\.io\/([^/:@]+)$/.exec(scope)?.[1];
+  if (transport !== "docker" || name === undefined || name === "library") return [];
+  return [`${scope} is everything below ${scope}/; the image ${name} is docker.io/library/${name}`];
 }
 
 /** Transports whose images have no name that a signature could be for. */

@@ -1,6 +1,6 @@
 /** Several files changed as one: each is the old or the new one at every moment, in an order that the caller chooses. */
 import type { Stats } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { StoreError } from "@signet/core";
 import { type StagedFile, leftoverOf, stageFile, syncDirectory } from "./atomic-file.ts";
@@ -38,7 +38,7 @@ export function backupOf(path: string): string {
 export async function changeFiles(changes: readonly FileChange[]): Promise<void> {
   await using staged = new StagedFiles();
   for (const change of changes) {
-    refuseOddFile(change);
+    await refuseOddFiles(change);
     await makeFolder(dirname(change.target));
     await sweep(change.target);
     const { stats, before, after } = change;
@@ -73,13 +73,29 @@ function removal({ path, target }: FileChange): StagedFile {
   };
 }
 
-function refuseOddFile({ path, stats }: FileChange): void {
-  if (stats === undefined || stats.isFile()) return;
-  const what = stats.isDirectory() ? "a directory" : "not a regular file";
-  throw new StoreError("file-unwritable", `cannot write ${path}: it is ${what}`, {
-    side: "local",
-    hint: "move it out of the way",
-  });
+/** Told before anything is written: what cannot be replaced by a file would stop the renames half-way. */
+async function refuseOddFiles({ path, target, before }: FileChange): Promise<void> {
+  await refuseOddFile(target, path);
+  if (before !== undefined) await refuseOddFile(backupOf(target), backupOf(path));
+}
+
+async function refuseOddFile(target: string, path: string): Promise<void> {
+  let stats: Stats;
+  try {
+    stats = await lstat(target);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return;
+    throw fileError(error, path, "write");
+  }
+  if (stats.isFile() || stats.isSymbolicLink()) return;
+  throw new StoreError(
+    "file-unwritable",
+    `cannot write ${path}: it is ${stats.isDirectory() ? "a directory" : "not a regular file"}`,
+    {
+      side: "local",
+      hint: "move it out of the way",
+    },
+  );
 }
 
 /** Makes a folder for configuration, with those above it, readable by all. */

@@ -3,7 +3,7 @@ import { link, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/pr
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StoreError } from "@signet/core";
-import { temporaryName } from "./atomic-file.ts";
+import { leftoverOf, temporaryName } from "./atomic-file.ts";
 import { errnoOf, fileError } from "./file-error.ts";
 import { basename, dirname, join } from "node:path";
 
@@ -147,4 +147,7 @@ async function breakLock(path: string, corpse: string): Promise<void> {
   } finally {
     await rm(aside, { force: true });
   }
+  // Its holder died before it could take the other name of the lock away.
+  const other = corpse.trimEnd().split(" ").at(-1)!;
+  if (leftoverOf(basename(path))(other)) await rm(join(dirname(path), other), { force: true });
 }

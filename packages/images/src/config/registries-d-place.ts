@@ -69,7 +69,9 @@ export async function readRegistriesDFolders(
   const folders: Folder[] = [];
   const entries: Entry[] = [];
   for (const [rank, path] of paths.entries()) {
-    const place = await followTreePath(path, root);
+    // A user's folder is never below the root.
+    const base = shown[rank] === path ? undefined : root;
+    const place = await followTreePath(path, base);
     folders.push({ path: shown[rank]!, target: place.path, exists: place.stats !== undefined });
     if (place.stats === undefined) continue;
     for (const name of await listYamlFiles(place.path, shown[rank]!)) {
@@ -77,7 +79,7 @@ export async function readRegistriesDFolders(
         throw new PolicyError("registries-d-malformed", `${shown[rank]}: more than ${MAX_REGISTRIES_D_FILES} files`);
       }
       const counts = !entries.some((entry) => entry.name === name);
-      const entry = await readEntry(name, rank, join(path, name), join(shown[rank]!, name), root, counts);
+      const entry = await readEntry(name, rank, join(path, name), join(shown[rank]!, name), base, counts);
       if (entry !== undefined) entries.push(entry);
     }
   }

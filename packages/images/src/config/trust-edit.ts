@@ -94,7 +94,8 @@ export async function makeTrustEdit(change: TrustChange, files: TrustFiles): Pro
     if (locksFor(edit).some((lock) => !locks.some(({ path }) => path === lock.path)))
       throw movedAway(planned.policyPath);
     await changeFiles(edit.files);
-    return edit;
+    // The folder was made for the locks, before this second look.
+    return { ...edit, newUserFolder: planned.newUserFolder };
   });
 }
 

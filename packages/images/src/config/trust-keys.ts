@@ -167,8 +167,8 @@ function assess(certificate: Certificate, now: number): CertificateAssessment {
 function describeUnusable({ fingerprint, userIds, keys }: CertificateAssessment): string {
   const [primary] = keys;
   const candidate = keys.find(({ status }) => status === "expired" || status === "revoked") ?? primary!;
-  const ended = candidate.status === "expired" && candidate.expiresAt !== undefined;
-  const on = ended ? ` on ${new Date(candidate.expiresAt!).toISOString().slice(0, 10)}` : "";
+  const end = candidate.status === "expired" ? candidate.expiresAt : undefined;
+  const on = end === undefined ? "" : ` on ${new Date(end).toISOString().slice(0, 10)}`;
   return `${userIds[0] ?? "(no user id)"} ${fingerprint}: ${candidate.explanation}${on}`;
 }
 
