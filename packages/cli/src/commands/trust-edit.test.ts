@@ -22,6 +22,13 @@ const own = await generateKey({
 const vendorKey = "/etc/pki/rpm-gpg/RPM-GPG-KEY-redhat-release";
 let trees = 0;
 
+type Rule = Readonly<Record<string, unknown>>;
+interface WrittenPolicy {
+  readonly default: readonly Rule[];
+  readonly transports: Readonly<Record<string, Readonly<Record<string, readonly Rule[]>>>>;
+  readonly "x-owner"?: string;
+}
+
 /** A node's file tree with keys and, unless told otherwise, a policy that rejects. Every command below works on such a tree, never on this machine. */
 function makeTree(policy: string | null = '{\n    "default": [{"type": "reject"}]\n}\n') {
   const root = folder.join(`node-${trees++}`);
@@ -39,7 +46,7 @@ function makeTree(policy: string | null = '{\n    "default": [{"type": "reject"}
     write,
     read,
     list: (path: string): string[] => readdirSync(join(root, path)).sort(),
-    policy: () => JSON.parse(read("/etc/containers/policy.json")) as Record<string, any>,
+    policy: () => JSON.parse(read("/etc/containers/policy.json")) as WrittenPolicy,
     trust: (...args: readonly string[]): Promise<SignetRun> => runSignet(["trust", ...args, "--root", root]),
   };
 }
@@ -56,7 +63,7 @@ describe("the vendor's procedure, each part one command", () => {
     const tree = makeTree();
     const url = "https://access.redhat.com/webassets/docker/content/sigstore";
     assertDone(await tree.trust("set", "-f", vendorKey, "registry.access.redhat.com", "--lookaside", url));
-    assert.deepEqual(tree.policy()["transports"], {
+    assert.deepEqual(tree.policy().transports, {
       docker: { "registry.access.redhat.com": [{ type: "signedBy", keyType: "GPGKeys", keyPath: vendorKey }] },
     });
     assert.equal(
@@ -69,13 +76,13 @@ describe("the vendor's procedure, each part one command", () => {
     const tree = makeTree();
     const url = "https://registry.redhat.io/containers/sigstore";
     assertDone(await tree.trust("set", "--pubkeys", vendorKey, "--sigstore", url, "registry.redhat.io"));
-    assert.deepEqual(tree.policy()["transports"].docker["registry.redhat.io"], [
+    assert.deepEqual(tree.policy().transports["docker"]!["registry.redhat.io"]!, [
       { type: "signedBy", keyType: "GPGKeys", keyData: release.toString("base64") },
     ]);
     assert.match(tree.read("/etc/containers/registries.d/registry.redhat.io.yaml"), new RegExp(`lookaside: ${url}`));
     const local = ["set", "-t", "insecureAcceptAnything", "--sigstoretype", "local", "/srv/images"];
     assertDone(await tree.trust(...local));
-    assert.deepEqual(tree.policy()["transports"].dir, { "/srv/images": [{ type: "insecureAcceptAnything" }] });
+    assert.deepEqual(tree.policy().transports["dir"], { "/srv/images": [{ type: "insecureAcceptAnything" }] });
   });
 
   test("the default, in both words, says what it changes", async () => {
@@ -105,28 +112,28 @@ describe("trust set", () => {
   test("any key is enough by default, every key with --require-all, embedded or not", async () => {
     const tree = makeTree();
     const keys = ["-f", vendorKey, "-f", "/etc/pki/own.asc"];
-    const requirements = async (...more: readonly string[]): Promise<any[]> => {
+    const requirements = async (...more: readonly string[]): Promise<readonly Rule[]> => {
       assertDone(await tree.trust("set", "a.b", ...keys, ...more));
-      return tree.policy()["transports"].docker["a.b"] as any[];
+      return tree.policy().transports["docker"]!["a.b"]!;
     };
     assert.deepEqual(await requirements(), [
       { type: "signedBy", keyType: "GPGKeys", keyPaths: [vendorKey, "/etc/pki/own.asc"] },
     ]);
     assert.deepEqual(
-      (await requirements("--require-all")).map(({ keyPath }) => keyPath as string),
+      (await requirements("--require-all")).map((rule) => rule["keyPath"]),
       [vendorKey, "/etc/pki/own.asc"],
     );
     const [joined, ...none] = await requirements("--key-data");
     assert.equal(none.length, 0);
-    assert.deepEqual(Object.keys(joined), ["type", "keyType", "keyData"]);
+    assert.deepEqual(Object.keys(joined ?? {}), ["type", "keyType", "keyData"]);
     assert.equal((await requirements("--key-data", "--require-all")).length, 2);
   });
 
   test("an identity is written beside the keys", async () => {
     const tree = makeTree();
     assertDone(await tree.trust("set", "a.b/c", "-f", "/etc/pki/own.asc", "--identity", "remap=a.b/c=d.e/f"));
-    const [{ signedIdentity }] = tree.policy()["transports"].docker["a.b/c"];
-    assert.deepEqual(signedIdentity, { type: "remapIdentity", prefix: "a.b/c", signedPrefix: "d.e/f" });
+    const [rule] = tree.policy().transports["docker"]!["a.b/c"]!;
+    assert.deepEqual(rule?.["signedIdentity"], { type: "remapIdentity", prefix: "a.b/c", signedPrefix: "d.e/f" });
     const beside = assertDone(await tree.trust("set", "x.y", "-f", "/etc/pki/own.asc", "--identity", "remap=a.b=d.e"));
     assert.match(beside.stderr, /warning: the prefix a\.b covers no image of x\.y/);
   });
@@ -139,13 +146,13 @@ describe("trust set", () => {
     assert.match(plain.stderr, /--attachments/);
     const full = assertDone(await tree.trust(...sigstore, "--identity", "repo", "--attachments"));
     assert.doesNotMatch(full.stderr, /--attachments|--identity/);
-    assert.deepEqual(tree.policy()["transports"].docker["a.b/app"], [
+    assert.deepEqual(tree.policy().transports["docker"]!["a.b/app"]!, [
       { type: "sigstoreSigned", keyPath: "/etc/pki/cosign.pub", signedIdentity: { type: "matchRepository" } },
     ]);
     assert.match(tree.read("/etc/containers/registries.d/a.b-app.yaml"), /use-sigstore-attachments: true/);
     const logged = assertDone(await tree.trust(...sigstore, "--rekor-key", "/etc/pki/cosign.pub", "--key-data"));
     assert.match(logged.stderr, /transparency log/);
-    assert.deepEqual(Object.keys(tree.policy()["transports"].docker["a.b/app"][0]), [
+    assert.deepEqual(Object.keys(tree.policy().transports["docker"]!["a.b/app"]![0]!), [
       "type",
       "keyData",
       "rekorPublicKeyData",
@@ -155,9 +162,9 @@ describe("trust set", () => {
   test("everything of a transport, and the policy's default with keys and a store", async () => {
     const tree = makeTree();
     assertDone(await tree.trust("set", "--transport", "docker-daemon", "", "-t", "accept"));
-    assert.deepEqual(tree.policy()["transports"]["docker-daemon"], { "": [{ type: "insecureAcceptAnything" }] });
+    assert.deepEqual(tree.policy().transports["docker-daemon"], { "": [{ type: "insecureAcceptAnything" }] });
     assertDone(await tree.trust("set", "default", "-f", "/etc/pki/own.asc", "--lookaside", "file:///srv/sigs"));
-    assert.equal(tree.policy()["default"][0].keyPath, "/etc/pki/own.asc");
+    assert.equal(tree.policy().default[0]!["keyPath"], "/etc/pki/own.asc");
     assert.equal(
       tree.read("/etc/containers/registries.d/default.yaml"),
       "default-docker:\n  lookaside: file:///srv/sigs\n",

@@ -115,9 +115,9 @@ function requireStoreFits(store: StoreChange | undefined, { transport, scope }: 
 
 /** On Docker Hub a name of one part is an image below `library`; as a scope it is the namespace of that name. */
 function explainHubName(transport: string, scope: string): readonly string[] {
-  const name = /^docker\.io\/([^/:@]+)$/.exec(scope)?.[1];
-  if (transport !== "docker" || name === undefined || name === "library") return [];
-  return [`${scope} is everything below ${scope}/; the image ${name} is docker.io/library/${name}`];
+  const image = /^docker\.io\/([^/:@]+)$/.exec(scope)?.[1];
+  if (transport !== "docker" || image === undefined || image === "library") return [];
+  return [`${scope} is everything below ${scope}/; the image ${image} is docker.io/library/${image}`];
 }
 
 /** Transports whose images have no name that a signature could be for. */

@@ -197,10 +197,10 @@ void describe("policies written by signet trust", { concurrency: false }, () => 
     const run = await trust("set", "quay.io/team", "-t", "reject");
     assert.equal(run.status, 0, run.stderr);
     assert.match(run.stderr, /warning: strict readers .*line \d+, column \d+, transports\.dir\.localhost/);
-    const before = JSON.parse(original) as { transports: { docker: object } };
+    const expected = JSON.parse(original) as { transports: { docker: object } };
     const edited = JSON.parse(readFileSync(home.policyFile, "utf8")) as unknown;
-    Object.assign(before.transports.docker, { "quay.io/team": [{ type: "reject" }] });
-    assert.deepEqual(edited, before);
+    Object.assign(expected.transports.docker, { "quay.io/team": [{ type: "reject" }] });
+    assert.deepEqual(edited, expected);
     assert.equal((await trust("remove", "quay.io/team")).status, 0);
     assert.equal(readFileSync(home.policyFile, "utf8"), original);
     assert.match((await copy(image())).stderr, /Unknown key \\*"localhost/);

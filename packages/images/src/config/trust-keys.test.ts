@@ -102,7 +102,7 @@ describe("sigstore keys to trust", () => {
             ? generateKeyPairSync("x25519")
             : generateKeyPairSync("ed25519");
     const key = form === "spki" ? pair.publicKey : pair.privateKey;
-    return key.export({ type: form as "spki", format: "pem" }).toString();
+    return key.export({ type: form, format: "pem" }).toString();
   };
   const sigstore = { purpose: "sigstore" } as const;
 
