@@ -29,7 +29,8 @@ export function adviseScope(transport: string, scope: string): ScopeAdvice | und
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
   if (trimmed !== scope) return better(transport, "has white space around it", trimmed);
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  if (/[\s\u0000-\u001f\u007f]/.test(scope)) return { problem: "holds white space or a control character, which no image name has" };
+  if (/[\s\u0000-\u001f\u007f]/.test(scope))
+    return { problem: "holds white space or a control character, which no image name has" };
   const prefixed = adviseOnPrefix(transport, scope);
   if (prefixed !== undefined) return prefixed;
   if (transport === "docker" || transport === "docker-daemon") return adviseOnName(transport, scope);
