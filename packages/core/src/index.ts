@@ -178,7 +178,7 @@ export { listScopeCandidates } from "./policy/scope-candidates.ts";
 export type { ScopeCandidate, ScopeKind } from "./policy/scope-candidates.ts";
 export { findGoverningScope } from "./policy/scope-lookup.ts";
 export type { Governing } from "./policy/scope-lookup.ts";
-export { explainInvalidScope } from "./policy/scope-rules.ts";
+export { explainInvalidScope, knownTransports } from "./policy/scope-rules.ts";
 export { explainUnmatchableScope } from "./policy/scope-suggestion.ts";
 export type { UnmatchableScope } from "./policy/scope-suggestion.ts";
 
@@ -196,7 +196,7 @@ export type {
 } from "./policy/lint/lint-facts.ts";
 export type { JsonPath } from "./policy/lint/document-places.ts";
 export { editPolicy } from "./policy/lint/policy-edit.ts";
-export type { EditedPolicy } from "./policy/lint/policy-edit.ts";
+export type { CorrectedPolicy } from "./policy/lint/policy-edit.ts";
 export { policyScopes } from "./policy/lint/policy-scopes.ts";
 export { pathOfScope } from "./policy/lint/scope-order.ts";
 export { lookasideSectionsFor, readingUrlOf } from "./policy/lint/store-order.ts";
@@ -207,9 +207,6 @@ export type { NewIdentity, NewKeys, NewRule, NewSignedRule } from "./policy/requ
 export { adviseScope } from "./policy/scope-advice.ts";
 export type { ScopeAdvice } from "./policy/scope-advice.ts";
 export { enclosingScopes, isWithinScope } from "./policy/scope-order.ts";
-export { findGoverningScope } from "./policy/scope-lookup.ts";
-export type { Governing } from "./policy/scope-lookup.ts";
-export { explainInvalidScope, knownTransports } from "./policy/scope-rules.ts";
 
 // Verdicts on images and signatures
 export { requireAccepted } from "./verify/accepted.ts";

@@ -49,7 +49,6 @@ export type { GpgOptions } from "./signers/run-gpg.ts";
 
 // Configuration of trust, signature stores, verifying and signing images
 export { currentHost, fileTreeHost, systemPath } from "./config/host-environment.ts";
-export { currentHost, hostOfTree } from "./config/host-environment.ts";
 export type { HostEnvironment } from "./config/host-environment.ts";
 export { gatherPolicyFacts } from "./config/policy-facts.ts";
 export type { PolicyFactsOptions } from "./config/policy-facts.ts";
@@ -94,7 +93,8 @@ export { verifyImages } from "./verify/verify-images.ts";
 export type { ImageRow, VerifyManyOptions } from "./verify/verify-images.ts";
 
 // Why an image is accepted or not
-export { resolveInTree, placeInTree } from "./config/file-tree.ts";
+export { placeInTree } from "./config/file-tree.ts";
+export { resolveInTree } from "./config/rooted-path.ts";
 export { explainImage } from "./explain/explain-image.ts";
 export type { ExplainOptions } from "./explain/explain-image.ts";
 export type {

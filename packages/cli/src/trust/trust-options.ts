@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { StoreError } from "@signet/core";
-import { type TrustFiles, currentHost, hostOfTree } from "@signet/images";
+import { type TrustFiles, currentHost, fileTreeHost } from "@signet/images";
 import type { FlagOption, Invocation, OptionSpec, TextOption } from "../command-line/command.ts";
 import { outputFormatOption, registriesDOption, rootOption } from "../command-line/common-options.ts";
 import { usage } from "../command-line/parse.ts";
@@ -71,7 +71,7 @@ export async function readTrustFiles(invocation: Invocation, command: string): P
   const registriesD = oneOf(invocation, [editedRegistriesDOption, registryPathOption], command);
   const root = await readRoot(invocation);
   return {
-    host: root === undefined ? currentHost() : hostOfTree(root),
+    host: root === undefined ? currentHost() : fileTreeHost(root),
     ...(policy === undefined ? {} : { policy }),
     ...(registriesD === undefined ? {} : { registriesD }),
   };

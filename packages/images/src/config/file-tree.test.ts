@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import { SignetError, parseReference } from "@signet/core";
 import { makeTempDir } from "@signet/testkit";
 import { fileTreeHost } from "./host-environment.ts";
-import { resolveInTree, placeInTree } from "./file-tree.ts";
+import { placeInTree } from "./file-tree.ts";
+import { resolveInTree } from "./rooted-path.ts";
 import { lookasideBase } from "./registries-d-lookup.ts";
 import { loadRegistriesD } from "./registries-d.ts";
 

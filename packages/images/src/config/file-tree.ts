@@ -1,50 +1,9 @@
-/** Paths of another machine whose files lie below a folder here: a node's or an image's file tree. */
-import { lstatSync, readlinkSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { StoreError } from "@signet/core";
+/** The signature stores of another machine whose files lie below a folder here: a node's or an image's file tree. */
+import { resolve } from "node:path";
 import { folderLookasideBase, parseLookasideBase } from "../stores/lookaside-url.ts";
 import type { LookasideKey, Located, RegistriesDSection } from "./registries-d-file.ts";
 import type { RegistriesD } from "./registries-d.ts";
-
-/** Symbolic links followed for one path; what Linux allows. */
-const MAX_LINKS = 40;
-
-/**
- * Where the file lies here that the other machine calls `path`. Symbolic links are followed as they would be there: an absolute one starts at the tree's own
- * root, and `..` never leads out of it. What does not exist is not an error here.
- * @param root folder of the tree
- * @param path absolute, or relative to the tree's root
- * @throws StoreError `file-unreadable` for links without end
- */
-export function resolveInTree(root: string, path: string): string {
-  let wanted = resolve("/", path);
-  for (let links = 0; links <= MAX_LINKS; links++) {
-    const link = firstLink(root, wanted);
-    if (link === undefined) return join(root, wanted);
-    wanted = resolve(dirname(link.path), link.target, `.${link.rest}`);
-  }
-  throw new StoreError("file-unreadable", `${path} below ${root}: too many symbolic links`, { side: "local" });
-}
-
-/** The first component of a path that is a symbolic link, with what stands behind it. */
-function firstLink(
-  root: string,
-  path: string,
-): { readonly path: string; readonly target: string; readonly rest: string } | undefined {
-  const names = path.split("/").filter((name) => name !== "");
-  let reached = "";
-  for (const name of names) {
-    reached += `/${name}`;
-    const here = join(root, reached);
-    try {
-      if (!lstatSync(here).isSymbolicLink()) continue;
-    } catch {
-      return undefined;
-    }
-    return { path: reached, target: readlinkSync(here), rest: path.slice(reached.length) };
-  }
-  return undefined;
-}
+import { resolveInTree } from "./rooted-path.ts";
 
 /** A configuration of the other machine, its folders below `tree`: the built-in one, and those that `file:` URLs name. */
 export function placeInTree(config: RegistriesD, tree: string): RegistriesD {

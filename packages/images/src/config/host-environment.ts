@@ -22,11 +22,6 @@ export function currentHost(): HostEnvironment {
   return { env, uid, home: homedir() };
 }
 
-/** The environment of a file tree that is not this machine's: a node's or an image's root folder. Its system files count; no user and no variable does. */
-export function hostOfTree(root: string): HostEnvironment {
-  return { env: {}, uid: 0, home: "", root };
-}
-
 /**
  * The file tree of another machine, such as a node's or an image's: what root would find there. This process's user and environment have no say in it.
  * @param root its folder; a path that a file in it names lies below it as well, see {@link systemPath}

@@ -51,7 +51,7 @@ export async function gatherPolicyFacts(policy: Policy, options: PolicyFactsOpti
 
 async function lookAtKeyFile(path: string, root: string | undefined): Promise<KeyFileFact> {
   try {
-    const place = await resolveInRoot(root, path);
+    const place = resolveInRoot(root, path);
     const bytes = readKeyFile(place);
     const isRelative = !path.startsWith("/");
     return {
@@ -88,7 +88,7 @@ async function describeStores(registriesD: RegistriesD, root: string | undefined
   return {
     sections: new Map([...sections].map(([namespace, section]) => [namespace, describeSection(section)])),
     defaultSection: defaultSection === undefined ? undefined : describeSection(defaultSection),
-    builtinFolder: { path: builtinFolder, exists: await exists(await resolveInRoot(root, builtinFolder)) },
+    builtinFolder: { path: builtinFolder, exists: await exists(resolveInRoot(root, builtinFolder)) },
   };
 }
 

@@ -31,7 +31,7 @@ export async function findPolicyFile(options: PolicyFileOptions): Promise<string
   if (fromEnvironment !== undefined && fromEnvironment !== "") return fromEnvironment;
   const searched = implicitPaths(host);
   for (const candidate of searched) {
-    const place = await resolveSystemPath(host, candidate);
+    const place = resolveSystemPath(host, candidate);
     if (await exists(place)) return place;
   }
   throw new StoreError("policy-missing", `no policy.json file found; searched: ${searched.join(", ")}`, {

@@ -102,13 +102,11 @@ export function implicitRegistriesDFolders(host: HostEnvironment): string[] {
  * @param host whose root folder no link leads out of; undefined for a folder that was named, which is taken literally
  */
 async function listFiles(folders: readonly string[], host: HostEnvironment | undefined): Promise<string[] | undefined> {
-  const resolvePath = (path: string): string | Promise<string> => {
-    return host === undefined ? path : resolveSystemPath(host, path);
-  };
+  const resolvePath = (path: string): string => (host === undefined ? path : resolveSystemPath(host, path));
   const byName = new Map<string, string>();
   let exists = false;
   for (const named of folders) {
-    const folder = await resolvePath(named);
+    const folder = resolvePath(named);
     let names: string[];
     try {
       names = await readdir(folder);
@@ -119,7 +117,7 @@ async function listFiles(folders: readonly string[], host: HostEnvironment | und
     exists = true;
     for (const name of names) {
       if (!name.endsWith(".yaml") || byName.has(name)) continue;
-      const path = await resolvePath(join(folder, name));
+      const path = resolvePath(join(folder, name));
       if ((await statFile(path)).isDirectory()) continue;
       byName.set(name, path);
       if (byName.size > MAX_REGISTRIES_D_FILES) throw problem(folder, `more than ${MAX_REGISTRIES_D_FILES} files`);

@@ -1,47 +1,58 @@
-/** Paths inside a tree that is somebody else's root folder: an image, or a node's files. */
-import { readlink } from "node:fs/promises";
-import { join, relative } from "node:path";
+/** Paths of another machine whose files lie below a folder here. */
+import { lstatSync, readlinkSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { StoreError } from "@signet/core";
-import { errnoOf, fileError } from "./file-error.ts";
 import type { HostEnvironment } from "./host-environment.ts";
 
-/** Symbolic links followed in one path; what Linux allows. */
+/** Symbolic links followed for one path; what Linux allows. */
 const MAX_LINKS = 40;
 
 /**
- * Where a path of the tree lies on this machine. Symbolic links are followed as the tree's own system would: an absolute target starts at its root, and `..` never
- * leads out of it. What does not exist stays as it is.
- *
- * @param root undefined for this machine itself: the path is returned as it is
- * @throws StoreError `file-unreadable` when there are too many links, or a folder on the way cannot be looked into
+ * Where the file lies here that the other machine calls `path`. Symbolic links are followed as they would be there: an absolute one starts at the tree's own
+ * root, and `..` never leads out of it. What does not exist is not an error here.
+ * @param root folder of the tree
+ * @param path absolute, or relative to the tree's root
+ * @throws StoreError `file-unreadable` for links without end
  */
-export async function resolveInRoot(root: string | undefined, path: string): Promise<string> {
-  if (root === undefined) return path;
-  const pending = path.split("/").toReversed();
-  let inside: string[] = [];
-  let links = 0;
-  while (pending.length > 0) {
-    const part = pending.pop()!;
-    if (part === "" || part === ".") continue;
-    if (part === "..") {
-      inside = inside.slice(0, -1);
-      continue;
-    }
-    const target = await readLinkTarget(join(root, ...inside, part));
-    if (target === undefined) {
-      inside = [...inside, part];
-      continue;
-    }
-    links++;
-    if (links > MAX_LINKS) {
-      throw new StoreError("file-unreadable", `cannot read ${path} below ${root}: too many levels of symbolic links`, {
-        side: "local",
-      });
-    }
-    if (target.startsWith("/")) inside = [];
-    pending.push(...target.split("/").toReversed());
+export function resolveInTree(root: string, path: string): string {
+  let wanted = resolve("/", path);
+  for (let links = 0; links <= MAX_LINKS; links++) {
+    const link = firstLink(root, wanted);
+    if (link === undefined) return join(root, wanted);
+    wanted = resolve(dirname(link.path), link.target, `.${link.rest}`);
   }
-  return join(root, ...inside);
+  throw new StoreError("file-unreadable", `${path} below ${root}: too many levels of symbolic links`, {
+    side: "local",
+  });
+}
+
+/** The first component of a path that is a symbolic link, with what stands behind it. */
+function firstLink(
+  root: string,
+  path: string,
+): { readonly path: string; readonly target: string; readonly rest: string } | undefined {
+  const names = path.split("/").filter((name) => name !== "");
+  let reached = "";
+  for (const name of names) {
+    reached += `/${name}`;
+    const here = join(root, reached);
+    try {
+      if (!lstatSync(here).isSymbolicLink()) continue;
+    } catch {
+      return undefined;
+    }
+    return { path: reached, target: readlinkSync(here), rest: path.slice(reached.length) };
+  }
+  return undefined;
+}
+
+/**
+ * Where a path of the tree lies on this machine; see {@link resolveInTree}.
+ * @param root undefined for this machine itself: the path is returned as it is
+ * @throws StoreError `file-unreadable`
+ */
+export function resolveInRoot(root: string | undefined, path: string): string {
+  return root === undefined ? path : resolveInTree(root, path);
 }
 
 /**
@@ -49,18 +60,8 @@ export async function resolveInRoot(root: string | undefined, path: string): Pro
  * machine, least of all when it is written. Paths elsewhere, such as those of the user, stay as they are.
  * @throws as {@link resolveInRoot}
  */
-export async function resolveSystemPath(host: HostEnvironment, path: string): Promise<string> {
+export function resolveSystemPath(host: HostEnvironment, path: string): string {
   if (host.root === undefined) return path;
   const inside = relative(host.root, path);
-  return inside === ".." || inside.startsWith("../") ? path : resolveInRoot(host.root, inside);
-}
-
-async function readLinkTarget(path: string): Promise<string | undefined> {
-  try {
-    return await readlink(path);
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "EINVAL" || errno === "ENOENT" || errno === "ENOTDIR") return undefined;
-    throw fileError(error, path, "read");
-  }
+  return inside === ".." || inside.startsWith("../") ? path : resolveInTree(host.root, inside);
 }

@@ -18,7 +18,7 @@ import { describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type JsonValue, parsePolicy } from "@signet/core";
 import { makeSeededRandom, makeTempDir, run, type TempDir } from "@signet/testkit";
-import { hostOfTree } from "./host-environment.ts";
+import { fileTreeHost } from "./host-environment.ts";
 import { loadRegistriesD } from "./registries-d.ts";
 import { makeTrustEdit, planTrustEdit, type TrustChange, type TrustFiles } from "./trust-edit.ts";
 
@@ -56,7 +56,7 @@ function makeTree(t: TestContext): Tree {
   mkdirSync(dir.join("etc/containers/registries.d"), { recursive: true });
   return {
     dir,
-    files: { host: hostOfTree(dir.path) },
+    files: { host: fileTreeHost(dir.path) },
     write(path, text) {
       mkdirSync(dirname(dir.join(path)), { recursive: true });
       writeFileSync(dir.join(path), text);
@@ -318,9 +318,9 @@ function script(body: string): string[] {
   const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
   const head = `
     import { makeTrustEdit } from ${url("./trust-edit.ts")};
-    import { hostOfTree } from ${url("./host-environment.ts")};
+    import { fileTreeHost } from ${url("./host-environment.ts")};
     const [root, json] = process.argv.slice(1);
-    const files = { host: hostOfTree(root) };
+    const files = { host: fileTreeHost(root) };
     const changes = JSON.parse(json);`;
   return ["--conditions=@signet/source", "--input-type=module", "--eval", `${head}${body}`];
 }

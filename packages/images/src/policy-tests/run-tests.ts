@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { type Policy, SignetError } from "@signet/core";
 import { readFileBounded } from "../config/bounded-file.ts";
-import { resolveInTree } from "../config/file-tree.ts";
+import { resolveInTree } from "../config/rooted-path.ts";
 import { type HostEnvironment, fileTreeHost } from "../config/host-environment.ts";
 import { loadPolicy } from "../config/policy-file.ts";
 import { lookasideBase } from "../config/registries-d-lookup.ts";

@@ -130,7 +130,7 @@ class Surveyor {
     if (tally === undefined) {
       tally = { signatures: 0, unreadable: 0, isCut: false, issuers: new Map() };
       this.#known.set(key, tally);
-      await this.#walk(await resolveInRoot(this.#root, folder), name, 0, tally);
+      await this.#walk(resolveInRoot(this.#root, folder), name, 0, tally);
     }
     return tally;
   }

@@ -12,7 +12,7 @@ interface Splice {
 }
 
 /** The document after correction, and which of the edits it holds. */
-export interface EditedPolicy {
+export interface CorrectedPolicy {
   readonly bytes: Uint8Array;
   readonly applied: readonly PolicyEdit[];
 }
@@ -24,7 +24,7 @@ export interface EditedPolicy {
  * Not checked: whether the outcome parses; the caller does that before anything is written.
  * @param bytes a policy that `parsePolicy` has read
  */
-export function editPolicy(bytes: Uint8Array, edits: readonly PolicyEdit[]): EditedPolicy {
+export function editPolicy(bytes: Uint8Array, edits: readonly PolicyEdit[]): CorrectedPolicy {
   const places = new DocumentPlaces(bytes);
   const removed = keptRemovals(edits, places);
   const splices = new Map<number, Splice>();
