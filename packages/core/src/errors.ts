@@ -253,7 +253,7 @@ export const errorTable = {
   },
   "registries-conf-malformed": {
     kind: "policy",
-    meaning: "A registries.conf file is not TOML, or a value in it is not of its kind.",
+    meaning: "A registries.conf file is not TOML, is in version 1 of its format, or a value in it is not of its kind.",
     remedy: "Correct the file that the message names; see registries.conf(5).",
   },
   "registries-d-malformed": {
@@ -261,6 +261,11 @@ export const errorTable = {
     meaning:
       "A registries.d file does not parse, contradicts another one, or names a store that cannot be understood or read.",
     remedy: "Correct the file, line and key that the message names.",
+  },
+  "registry-blocked": {
+    kind: "store",
+    meaning: "registries.conf forbids the registry that an image name leads to.",
+    remedy: "Name a registry that is allowed, or ask whoever keeps the file that the message names.",
   },
   "registry-error": {
     kind: "store",
@@ -304,6 +309,11 @@ export const errorTable = {
     meaning: "A release lacks a signature that its trust demands, and a store that may have it could not be asked.",
     remedy: "Make the store reachable, or name another with `--store`.",
   },
+  "remap-underivable": {
+    kind: "policy",
+    meaning: "registries.conf does not say, or says in two ways, under which name the images of a scope were signed.",
+    remedy: "Follow the hint; the rule can be written out as `remap=PREFIX=SIGNED-PREFIX`.",
+  },
   "requirement-undetermined": {
     kind: "undetermined",
     meaning: "A requirement of the policy could not be evaluated, and no other one rejected the image.",
@@ -329,6 +339,11 @@ export const errorTable = {
     meaning:
       "No secret key that can sign: none in the file or keyring, or expired, revoked, kept elsewhere, or not for signing.",
     remedy: "Follow the reason in the message; `signet keys show` lists what a key can do.",
+  },
+  "short-name-ambiguous": {
+    kind: "usage",
+    meaning: "An image name without a registry could mean several images, or none, by registries.conf.",
+    remedy: "Write the name with its registry: `host/repo:tag`.",
   },
   "signature-blob-malformed": {
     kind: "format",

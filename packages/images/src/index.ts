@@ -3,6 +3,7 @@
 // Contracts
 export type {
   BlobDescriptor,
+  EndpointAttempt,
   ImageDestination,
   ImageName,
   ImageSource,
@@ -72,6 +73,21 @@ export { makeTrustEdit, planTrustEdit } from "./config/trust-edit.ts";
 export type { TrustChange, TrustEdit, TrustFiles } from "./config/trust-edit.ts";
 export { joinEmbeddedKeys, readTrustKeys } from "./config/trust-keys.ts";
 export type { KeyPurpose, TrustKeyOptions, TrustKeys } from "./config/trust-keys.ts";
+export { findRegistry, pullEndpoints, pushEndpoint } from "./config/image-endpoints.ts";
+export type { EndpointRole, ImageEndpoint } from "./config/image-endpoints.ts";
+export { loadRecordedAliases, loadRegistriesConf } from "./config/registries-conf.ts";
+export type { RegistriesConf, RegistriesConfOptions } from "./config/registries-conf.ts";
+export type {
+  MirrorUse,
+  RegistryEntry,
+  RegistryMirror,
+  ShortNameAlias,
+  ShortNameMode,
+} from "./config/registry-entry.ts";
+export { deriveRemapRules } from "./config/remap-rules.ts";
+export type { RemapRule } from "./config/remap-rules.ts";
+export { isShortName, resolveShortName } from "./config/short-names.ts";
+export type { ResolvedShortName } from "./config/short-names.ts";
 export { signImage } from "./sign/sign-image.ts";
 export type { SignOptions, SignReceipt, SignResult } from "./sign/sign-image.ts";
 export { chooseSignatureStore } from "./stores/choose-store.ts";
@@ -123,7 +139,7 @@ export type { CredentialSearch, FoundCredentials } from "./config/auth-file.ts";
 export { removeAllCredentials, removeCredentials, storeCredentials } from "./config/auth-file-edit.ts";
 export type { CredentialChange, CredentialRemoval } from "./config/auth-file-edit.ts";
 export { RegistryClient, RegistryClients } from "./registry/client.ts";
-export type { RegistryClientsOptions, WebAccess } from "./registry/client.ts";
+export type { ClientOptions, RegistryClientsOptions, WebAccess } from "./registry/client.ts";
 export type { RegistryLog } from "./registry/exchange.ts";
 export type { Timeouts } from "./registry/limits.ts";
 export type { ManifestName } from "./registry/manifests.ts";

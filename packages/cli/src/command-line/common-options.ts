@@ -50,6 +50,13 @@ export const rootOption: TextOption = {
   summary: "Work on the file tree of a node or image below DIR: its system files and keys, as seen from inside",
   completion: "directory",
 };
+export const registriesConfOption: TextOption = {
+  kind: "text",
+  name: "registries-conf",
+  value: "FILE",
+  summary: "Mirrors, blocked registries and short names, from this file alone (default: where podman keeps them)",
+  completion: "file",
+};
 export const overrideOsOption: TextOption = {
   kind: "text",
   name: "override-os",
@@ -116,6 +123,7 @@ export const leadingOptions: readonly OptionSpec[] = [
   policyOption,
   insecurePolicyOption,
   registriesDOption,
+  registriesConfOption,
   overrideOsOption,
   overrideArchOption,
   overrideVariantOption,

@@ -9,6 +9,7 @@ import {
   overrideOsOption,
   overrideVariantOption,
   policyOption,
+  registriesConfOption,
   registriesDOption,
   retryTimesOption,
 } from "../command-line/common-options.ts";
@@ -126,6 +127,7 @@ export const command: Command = {
     mountFromOption,
     outputFormatOption,
     registriesDOption,
+    registriesConfOption,
     overrideOsOption,
     overrideArchOption,
     overrideVariantOption,
@@ -168,11 +170,6 @@ export const command: Command = {
     const { readPlatform } = await import("../images/platform-options.ts");
     const { choosePolicy, makeEnforcement } = await import("../images/copy-policy.ts");
     const { readSigning } = await import("../images/copy-signing.ts");
-    const sourceName = await parseImageName(from);
-    const destinationName = await parseImageName(to);
-    const mountFrom = readMountFrom(invocation.get(mountFromOption), sourceName, destinationName);
-    const policy = await choosePolicy(invocation, runtime);
-    const signing = await readSigning(invocation, runtime);
     const sourceStore = invocation.get(sourceStoreOption) as StoreKind | undefined;
     const destinationStore = invocation.get(storeOption) as StoreKind | undefined;
     await using sourceAccess = await openImageAccess(invocation, sourceRegistryOptions, runtime, sourceStore);
@@ -181,7 +178,13 @@ export const command: Command = {
       destinationRegistryOptions,
       runtime,
       destinationStore,
+      sourceAccess.registriesConf,
     );
+    const sourceName = await parseImageName(from, sourceAccess.names);
+    const destinationName = await parseImageName(to, destinationAccess.names);
+    const mountFrom = readMountFrom(invocation.get(mountFromOption), sourceName, destinationName);
+    const policy = await choosePolicy(invocation, runtime);
+    const signing = await readSigning(invocation, runtime);
     await using source = await openImageSource(sourceName, sourceAccess.open);
     await using destination = await openImageDestination(
       destinationName,
@@ -212,7 +215,7 @@ export const command: Command = {
         await interruption.finish(writeFileAtomic(digestFile, new TextEncoder().encode(result.digest)));
       for (const warning of [...result.warnings, ...result.companions.warnings]) terminal.warn(warning);
       if (invocation.get(outputFormatOption) === "json") terminal.json(reportCopy(sourceName, destinationName, result));
-      else printCopy(sourceName, destinationName, result, terminal);
+      else printCopy(sourceName, destinationName, result, terminal, source.endpoints?.().at(-1));
     } catch (error) {
       // The process is about to end by itself, with the status of the signal.
       if (interruption.signal.aborted) await endWith(work, interruption);

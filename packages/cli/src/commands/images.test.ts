@@ -142,6 +142,7 @@ describe("sign and verify in a registry", () => {
         "reasons",
         "manifests",
         "warnings",
+        "endpoints",
       ]);
     }
     const [accepted, rejected, undetermined] = results;

@@ -6,12 +6,14 @@ import {
   formatPlatform,
   parseManifest,
 } from "@signet/core";
+import type { EndpointAttempt } from "@signet/images";
 import type { Command, FlagOption } from "../command-line/command.ts";
 import {
   outputFormatOption,
   overrideArchOption,
   overrideOsOption,
   overrideVariantOption,
+  registriesConfOption,
   registriesDOption,
   retryTimesOption,
 } from "../command-line/common-options.ts";
@@ -44,6 +46,7 @@ export const command: Command = {
     rawOption,
     outputFormatOption,
     registriesDOption,
+    registriesConfOption,
     overrideOsOption,
     overrideArchOption,
     overrideVariantOption,
@@ -60,8 +63,8 @@ export const command: Command = {
     const { readPlatform } = await import("../images/platform-options.ts");
     const { terminal } = runtime;
     const [text] = invocation.arguments as [string];
-    const name = await parseImageName(text);
     await using access = await openImageAccess(invocation, registryOptions, runtime);
+    const name = await parseImageName(text, access.names);
     await using source = await openImageSource(name, access.open);
     const top = await source.manifest();
     if (invocation.get(rawOption)) {
@@ -85,6 +88,7 @@ export const command: Command = {
       image: name.text,
       digest: top.digest,
       size: top.bytes.length,
+      endpoints: source.endpoints?.() ?? [],
       ...describeManifest(manifest),
       ...(chosen === undefined
         ? {}
@@ -107,6 +111,7 @@ interface Report {
   readonly image: string;
   readonly digest: Digest;
   readonly size: number;
+  readonly endpoints: readonly EndpointAttempt[];
   readonly mediaType: string;
   readonly chosenInstance?: { readonly platform: string; readonly digest: Digest };
   readonly signatures: readonly Signature[];
@@ -146,9 +151,15 @@ function describeBlob(blob: { readonly digest: Digest; readonly size: number; re
   return { digest: blob.digest, size: blob.size, mediaType: blob.mediaType };
 }
 
+function describeEndpoint({ role, reference, outcome, message }: EndpointAttempt): string {
+  if (outcome === "served") return `served by   ${role} ${reference}`;
+  return `not served  by ${role} ${reference}: ${message}`;
+}
+
 function printReport(report: Report, manifest: UntrustedManifest, terminal: Terminal): void {
   terminal.line({ colour: "bold", text: report.image });
   terminal.line(`digest      ${report.digest}`);
+  for (const endpoint of report.endpoints) terminal.line(describeEndpoint(endpoint));
   terminal.line(`type        ${report.mediaType}`);
   if (manifest.kind === "list") {
     for (const { digest, platform } of manifest.instances)

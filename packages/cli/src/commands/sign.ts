@@ -6,6 +6,7 @@ import {
   outputFormatOption,
   passphraseFdOption,
   passphraseFileOption,
+  registriesConfOption,
   registriesDOption,
   retryTimesOption,
 } from "../command-line/common-options.ts";
@@ -69,6 +70,7 @@ export const command: Command = {
     forceOption,
     outputFormatOption,
     registriesDOption,
+    registriesConfOption,
     ...registryOptions.all,
     retryTimesOption,
   ],
@@ -93,11 +95,11 @@ export const command: Command = {
     const { parseImageName, signImage } = await import("@signet/images");
     const { openImageAccess } = await import("../images/image-access.ts");
     const { openSigningKey } = await import("../keys/signing-key.ts");
-    const parsed = [];
-    for (const image of images) parsed.push(await parseImageName(image));
-    const signer = await openSigningKey(key, await readPassphrase(invocation, runtime.env), runtime);
     const store = invocation.get(storeOption) as "lookaside" | "extension" | undefined;
     await using access = await openImageAccess(invocation, registryOptions, runtime, store);
+    const parsed = [];
+    for (const image of images) parsed.push(await parseImageName(image, access.names));
+    const signer = await openSigningKey(key, await readPassphrase(invocation, runtime.env), runtime);
     const results: unknown[] = [];
     let status: ExitCode = exitCodes.done;
     for (const [index, image] of parsed.entries()) {

@@ -8,6 +8,7 @@ import {
   overrideOsOption,
   overrideVariantOption,
   policyOption,
+  registriesConfOption,
   registriesDOption,
   retryTimesOption,
 } from "../command-line/common-options.ts";
@@ -79,6 +80,7 @@ export const command: Command = {
     outputFormatOption,
     jobsOption,
     registriesDOption,
+    registriesConfOption,
     overrideOsOption,
     overrideArchOption,
     overrideVariantOption,
@@ -163,6 +165,7 @@ async function verify(
     platform: readPlatform(invocation),
     all: invocation.get(allOption),
     open: access?.open ?? (offline === undefined ? {} : { offline }),
+    ...(access === undefined ? {} : { names: access.names }),
     ...(jobs === undefined ? {} : { jobs }),
     onRow: (row, index) => {
       done[index] = row;

@@ -1,9 +1,17 @@
 /** What `copy` says when it is done. */
-import type { CopyResult, ImageName } from "@signet/images";
+import type { CopyResult, EndpointAttempt, ImageName } from "@signet/images";
 import type { Terminal } from "../terminal/terminal.ts";
 
-export function printCopy(source: ImageName, destination: ImageName, result: CopyResult, terminal: Terminal): void {
+/** @param served the place of registries.conf that the source came from; undefined where its name is the only place */
+export function printCopy(
+  source: ImageName,
+  destination: ImageName,
+  result: CopyResult,
+  terminal: Terminal,
+  served: EndpointAttempt | undefined,
+): void {
   const { carried, kept, made } = result.signatures;
+  if (served !== undefined) terminal.line(`Served by ${served.role} ${served.reference}`);
   terminal.line(`Copied ${source.text} to ${destination.text}`);
   const keptPart = kept === 0 ? "" : `, ${kept} kept that were there`;
   terminal.line(`digest ${result.digest}, ${carried} signatures carried along${keptPart}, ${made} made`);

@@ -7,7 +7,7 @@ import {
   UndeterminedError,
   formatPlatform,
 } from "@signet/core";
-import type { ImageRow, ManifestOutcome } from "@signet/images";
+import type { EndpointAttempt, ImageRow, ManifestOutcome } from "@signet/images";
 
 /** One image. */
 export interface ResultReport {
@@ -25,6 +25,8 @@ export interface ResultReport {
   /** The manifests that were judged: the image's own, or instances of a list and with --all the list. */
   readonly manifests: readonly ManifestReport[];
   readonly warnings: readonly string[];
+  /** Places where registries.conf let the image be looked for, in order; empty where its name is the only one. */
+  readonly endpoints: readonly EndpointAttempt[];
 }
 
 interface ManifestReport {
@@ -83,7 +85,7 @@ export function reportResults(rows: readonly ImageRow[]): VerifyReport {
 
 /** One image's row. */
 export function reportRow(row: ImageRow): ResultReport {
-  if (row.outcome === "undetermined") return reportUndetermined(row.name, row.error);
+  if (row.outcome === "undetermined") return reportUndetermined(row);
   const judged = row.manifests.map((manifest) => ({ manifest, evidence: evidenceOf(manifest) }));
   return {
     image: row.image,
@@ -103,10 +105,12 @@ export function reportRow(row: ImageRow): ResultReport {
       verdict: outcome,
     })),
     warnings: [...new Set(row.manifests.flatMap(warningsOf))],
+    endpoints: row.endpoints ?? [],
   };
 }
 
-function reportUndetermined(name: string, error: SignetError): ResultReport {
+function reportUndetermined(row: Extract<ImageRow, { readonly outcome: "undetermined" }>): ResultReport {
+  const { name, error, endpoints = [] } = row;
   const evidence = error instanceof UndeterminedError ? (error.details["evidence"] as Evidence | undefined) : undefined;
   return {
     image: name,
@@ -117,6 +121,7 @@ function reportUndetermined(name: string, error: SignetError): ResultReport {
     reasons: [reasonOfError(error)],
     manifests: [],
     warnings: evidence?.warnings ?? [],
+    endpoints,
   };
 }
 

@@ -17,7 +17,7 @@ const INDENT = " ".repeat(VERDICT_WIDTH);
 
 /** One image: its verdict, what was judged of a list, who signed, or why not. */
 export function printRow(row: ImageRow, terminal: Terminal): void {
-  const { image, digest, reasons, warnings, scope } = reportRow(row);
+  const { image, digest, reasons, warnings, scope, endpoints } = reportRow(row);
   const verdict: Painted = { colour: colours[row.outcome], text: row.outcome };
   const padding = " ".repeat(VERDICT_WIDTH - row.outcome.length);
   terminal.line(verdict, `${padding}${image}${digest === null || image.endsWith(digest) ? "" : `  ${digest}`}`);
@@ -26,6 +26,11 @@ export function printRow(row: ImageRow, terminal: Terminal): void {
     terminal.note(`error: ${row.error.message} [${row.error.code}]`);
     if (row.error.hint !== undefined) terminal.note(`hint: ${row.error.hint}`);
     return;
+  }
+  for (const endpoint of endpoints) {
+    const place = `${endpoint.role} ${endpoint.reference}`;
+    if (endpoint.outcome === "served") terminal.line(`${INDENT}served by ${place}`);
+    else terminal.line(`${INDENT}not served by ${place}: ${endpoint.message}`);
   }
   for (const manifest of row.manifests) {
     if (manifest.role === "image") continue;

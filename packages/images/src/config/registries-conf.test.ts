@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { chmodSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { SignetError } from "@signet/core";
 import { type TempDir, makeTempDir } from "@signet/testkit";
 import { findCredentials } from "./auth-file.ts";
 import type { HostEnvironment } from "./host-environment.ts";
-import { loadCredentialHelpers } from "./registries-conf.ts";
+import { loadCredentialHelpers, loadRecordedAliases, loadRegistriesConf } from "./registries-conf.ts";
 
 interface Machine extends Disposable {
   readonly dir: TempDir;
@@ -78,6 +78,12 @@ describe("credential-helpers of registries.conf", () => {
       {},
       ["mine"],
     ],
+    [
+      "an empty list in a drop-in takes back",
+      { [`${etc}/registries.conf`]: helpers("e"), [`${etc}/registries.conf.d/1.conf`]: helpers() },
+      {},
+      undefined,
+    ],
     ["other endings are passed over", { [`${etc}/registries.conf.d/1.conf.bak`]: "not TOML" }, {}, undefined],
     [
       "a named file disables drop-ins",
@@ -148,4 +154,96 @@ test("credentials come from the configured helper, asked with the registry's hos
     helpers: ["containers-auth.json"],
   });
   assert.equal(fromFile?.location, machine.dir.join("auth"));
+});
+
+describe("registries.conf as a whole", () => {
+  const registry = (prefix: string, location: string): string =>
+    `[[registry]]\nprefix = "${prefix}"\nlocation = "${location}"\n`;
+
+  test("registries and short names are merged one by one, all else as a whole", async () => {
+    const main = `unqualified-search-registries = ["main.example"]\nshort-name-mode = "enforcing"\n${registry("a.example", "main.example")}${registry("b.example", "main.example")}[aliases]\nx = "main.example/x"\ny = "main.example/y"\n`;
+    const first = `unqualified-search-registries = []\n${registry("b.example", "first.example")}[aliases]\ny = ""\n`;
+    const second = `${registry("b.example", "second.example")}${registry("c.example", "second.example")}`;
+    using machine = makeMachine({
+      [`${etc}/registries.conf`]: main,
+      [`${etc}/registries.conf.d/10-first.conf`]: first,
+      [`${usr}/registries.conf.d/20-second.conf`]: second,
+    });
+    const conf = await loadRegistriesConf(machine.host);
+    assert.deepEqual(
+      conf.registries.map(({ prefix, location }) => [prefix, location]),
+      [
+        ["a.example", "main.example"],
+        ["b.example", "second.example"],
+        ["c.example", "second.example"],
+      ],
+    );
+    assert.deepEqual(conf.searchRegistries, {
+      hosts: [],
+      file: machine.dir.join(`${etc}/registries.conf.d/10-first.conf`),
+    });
+    assert.equal(conf.shortNameMode, "enforcing");
+    assert.deepEqual(
+      [...conf.aliases].map(([name, { repository }]) => [name, repository]),
+      [
+        ["x", "main.example/x"],
+        ["y", undefined],
+      ],
+    );
+    assert.equal(conf.files.length, 3);
+  });
+
+  test("drop-ins for this kind of user come before those for all, and those of the other kind do not count", async () => {
+    using machine = makeMachine({
+      [`${etc}/registries.conf.d/1.conf`]: registry("a.example", "all.example"),
+      [`${etc}/registries.rootless.conf.d/1.conf`]: registry("a.example", "rootless.example"),
+      [`${etc}/registries.rootless.conf.d/1000/2.conf`]: registry("b.example", "own.example"),
+      [`${etc}/registries.rootful.conf.d/3.conf`]: registry("c.example", "rootful.example"),
+    });
+    const locations = async (uid: number): Promise<readonly (string | undefined)[]> =>
+      (await loadRegistriesConf({ ...machine.host, uid })).registries.map(({ location }) => location);
+    assert.deepEqual(await locations(1000), ["rootless.example", "own.example"]);
+    assert.deepEqual(await locations(0), ["all.example", "rootful.example"]);
+  });
+
+  test("a file that is named on the command line counts alone", async () => {
+    using machine = makeMachine(
+      {
+        [`${etc}/registries.conf.d/1.conf`]: registry("a.example", "x.example"),
+        named: "",
+        over: registry("b.example", "y.example"),
+      },
+      { CONTAINERS_REGISTRIES_CONF_OVERRIDE: "@/over" },
+    );
+    assert.equal((await loadRegistriesConf(machine.host)).registries.length, 2);
+    assert.deepEqual((await loadRegistriesConf(machine.host, { file: machine.dir.join("named") })).registries, []);
+  });
+
+  test("one bad drop-in spoils it all: what it would have blocked must not be reached", async () => {
+    using machine = makeMachine({ [`${etc}/registries.conf.d/1.conf`]: "blocked" });
+    await assert.rejects(loadRegistriesConf(machine.host), /1\.conf:1: /);
+  });
+
+  test("of the short names that podman recorded only those count, not what else may stand there", async () => {
+    const recorded = `${registry("a.example", "evil.example")}[aliases]\nx = "quay.io/x/x"\n`;
+    using machine = makeMachine({ "home/.cache/containers/short-name-aliases.conf": recorded });
+    assert.equal((await loadRecordedAliases(machine.host)).get("x")?.repository, "quay.io/x/x");
+    assert.deepEqual((await loadRegistriesConf(machine.host)).registries, []);
+    assert.equal((await loadRecordedAliases({ ...machine.host, uid: 0 })).size, 0);
+  });
+
+  test("the drop-ins of containers/image are merged as its own tests have it", async () => {
+    const vectors = join(import.meta.dirname, "../../../../vectors/registries-conf");
+    using machine = makeMachine({});
+    cpSync(vectors, machine.dir.join(etc), { recursive: true });
+    cpSync(join(vectors, "base-for-registries.d.conf"), machine.dir.join(`${etc}/registries.conf`));
+    const conf = await loadRegistriesConf(machine.host);
+    const base = conf.registries.find(({ prefix }) => prefix === "base.com");
+    assert.deepEqual([base?.blocked, base?.insecure], [true, false]);
+    assert.deepEqual(conf.searchRegistries?.hosts, ["example-overwrite.com"]);
+    assert.deepEqual(conf.credentialHelpers, ["dropin-1", "dropin-2"]);
+    assert.equal(conf.aliases.get("barz")?.repository, "barz.com/config2");
+    assert.equal(conf.aliases.get("docker")?.repository, "docker.io/library/config1");
+    assert.equal(conf.aliases.has("ignore"), false);
+  });
 });

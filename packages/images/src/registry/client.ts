@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LookupFunction } from "node:net";
 import { type Digest, UsageError } from "@signet/core";
-import { findCredentials } from "../config/auth-file.ts";
+import { AUTH_FILES_HELPER, findCredentials } from "../config/auth-file.ts";
 import { loadCertificates } from "../config/certs-d.ts";
 import type { HostEnvironment } from "../config/host-environment.ts";
 import type { BlobDescriptor, RawManifest } from "../transports/transport.ts";
@@ -45,9 +45,14 @@ export interface RegistryClientsOptions {
   readonly credentials?: (domain: string, repository: string | undefined) => Promise<Credentials | undefined>;
   /** `--authfile`. */
   readonly authFile?: string;
+  /** `credential-helpers` of the registries.conf in force; undefined when it names none. Default: those of the host's own. */
+  readonly credentialHelpers?: () => Promise<readonly string[] | undefined>;
   /** `--cert-dir`. */
   readonly certDir?: string;
-  /** False: certificates are not checked, and plain http is used where https fails. Default true. */
+  /**
+   * False: certificates are not checked, and plain http is used where https fails. Default: checked, except at registries that are opened as insecure; set either way,
+   * it counts for all of them.
+   */
   readonly tlsVerify?: boolean;
   /**
    * `host[:port]` of token services that may have credentials although they are outside the registry's domain; addresses of their hosts are not judged.
@@ -71,6 +76,14 @@ export interface RegistryClientsOptions {
   readonly lookup?: LookupFunction;
   /** Receives one line a request, and warnings; free of secrets. */
   readonly log?: RegistryLog;
+}
+
+/** How a registry is meant. */
+export interface ClientOptions {
+  /** registries.conf allows plain http and unknown certificates at this place. Default false. */
+  readonly insecure?: boolean;
+  /** False: registries.conf led here, not the image's name. Credentials that were given for the name are then not sent; files are searched instead. Default true. */
+  readonly named?: boolean;
 }
 
 /** What it takes to ask a web server; see `exchange` and `withRetries`. */
@@ -110,11 +123,13 @@ export class RegistryClients implements AsyncDisposable {
    * @param domain host with optional port, as in a Reference
    * @throws FormatError `reference-malformed`
    */
-  clientFor(domain: string): RegistryClient {
-    let client = this.#clients.get(domain);
+  clientFor(domain: string, options: ClientOptions = {}): RegistryClient {
+    const { insecure = false, named = true } = options;
+    const key = `${domain} ${insecure} ${named}`;
+    let client = this.#clients.get(key);
     if (client === undefined) {
-      client = this.#makeClient(domain);
-      this.#clients.set(domain, client);
+      client = this.#makeClient(domain, insecure, named);
+      this.#clients.set(key, client);
     }
     return client;
   }
@@ -126,7 +141,7 @@ export class RegistryClients implements AsyncDisposable {
   openWeb(host: string): WebAccess {
     let web = this.#webs.get(host);
     if (web === undefined) {
-      const connections = this.#connect(host, host);
+      const connections = this.#connect(host, host, this.#options.tlsVerify ?? true);
       web = { wire: this.#wire(host, connections), retry: this.#retry(), connections };
       this.#webs.set(host, web);
     }
@@ -144,22 +159,25 @@ export class RegistryClients implements AsyncDisposable {
     return this.close();
   }
 
-  #makeClient(domain: string): RegistryClient {
+  #makeClient(domain: string, insecure: boolean, named: boolean): RegistryClient {
     const options = this.#options;
+    const tlsVerify = options.tlsVerify ?? !insecure;
     const serving = servingHost(domain);
     originOf(serving, "https");
-    const connections = this.#connect(domain, serving);
+    const connections = this.#connect(domain, serving, tlsVerify);
     const wire = this.#wire(domain, connections);
     const session = new RegistrySession({
       wire,
       servingHost: serving,
-      insecure: options.tlsVerify === false,
+      insecure: !tlsVerify,
       trustedRealms: this.#trustedRealms,
       retry: this.#retry(),
-      credentials: (repository) =>
-        options.credentials === undefined
-          ? this.#searchCredentials(domain, repository)
-          : options.credentials(domain, repository),
+      credentials: async (repository) => {
+        if (options.credentials === undefined) return await this.#searchCredentials(domain, repository);
+        const given = await options.credentials(domain, repository);
+        // Explicitly none stays none.
+        return given === undefined || named ? given : await this.#searchCredentials(domain, repository);
+      },
     });
     return new RegistryClient(domain, session, connections);
   }
@@ -181,11 +199,11 @@ export class RegistryClients implements AsyncDisposable {
   }
 
   /** @param name under which certificates are kept */
-  #connect(name: string, serving: string): Connections {
-    const { host, certDir, tlsVerify, timeouts, lookup } = this.#options;
+  #connect(name: string, serving: string, tlsVerify: boolean): Connections {
+    const { host, certDir, timeouts, lookup } = this.#options;
     return new Connections({
       registryHost: serving,
-      tlsVerify: tlsVerify ?? true,
+      tlsVerify,
       proxy: this.#proxy,
       timeouts: { ...defaultTimeouts, ...timeouts },
       trustedHosts: this.#trustedHosts,
@@ -198,10 +216,12 @@ export class RegistryClients implements AsyncDisposable {
   }
 
   async #searchCredentials(domain: string, repository: string | undefined): Promise<Credentials | undefined> {
-    const { host, authFile, log } = this.#options;
+    const { host, authFile, credentialHelpers, log } = this.#options;
+    const helpers = credentialHelpers && ((await credentialHelpers()) ?? [AUTH_FILES_HELPER]);
     const found = await findCredentials(repository === undefined ? domain : `${domain}/${repository}`, {
       host,
       ...(authFile === undefined ? {} : { authFile }),
+      ...(helpers === undefined ? {} : { helpers }),
       warn: (message) => log?.("warning", message),
     });
     return found?.credentials;

@@ -18,6 +18,7 @@ import { nodeEngine } from "@signet/core/node-engine";
 import { distinctInstances, readContent, readInstanceContent } from "../copy/manifest-content.ts";
 import { type AddableStore, dirStore } from "../stores/dir-store.ts";
 import { type WantedSignature, isEqualSignature } from "./equal-signature.ts";
+import type { DockerOptions } from "../transports/docker.ts";
 import { type OpenOptions, openImageSource } from "../transports/open.ts";
 import type { ImageName, ImageSource, RawManifest } from "../transports/transport.ts";
 import type { ManifestRole } from "../verify/verify-image.ts";
@@ -85,7 +86,7 @@ const onlyListSigned =
  */
 export async function signImage(name: ImageName, options: SignOptions): Promise<SignResult> {
   const identity = chooseIdentity(name, options.identity);
-  await using source = await openImageSource(name, options.open ?? {});
+  await using source = await openImageSource(name, asWritten(options.open ?? {}));
   const targets = await selectTargets(source, options.all === true);
   const top = targets.at(-1)!.manifest;
   const store = await openStore(name, top.digest, options.open ?? {});
@@ -129,6 +130,18 @@ function chooseIdentity(name: ImageName, identity: string | undefined): string {
   });
 }
 
+/** No mirror decides what is signed: the image is read at the place where its signature goes, which is the one its name says. */
+function asWritten(open: OpenOptions): OpenOptions {
+  const { docker } = open;
+  if (docker === undefined) return open;
+  const { resolveEndpoints: _, resolveDestination, ...rest } = docker;
+  if (resolveDestination === undefined) return { ...open, docker: rest };
+  const resolveEndpoints: DockerOptions["resolveEndpoints"] = async (reference) => [
+    await resolveDestination(reference),
+  ];
+  return { ...open, docker: { ...rest, resolveDestination, resolveEndpoints } };
+}
+
 async function selectTargets(source: ImageSource, all: boolean): Promise<readonly Target[]> {
   const top = await source.manifest();
   const content = readContent(top);
@@ -145,8 +158,8 @@ async function selectTargets(source: ImageSource, all: boolean): Promise<readonl
 
 async function openStore(name: ImageName, topDigest: Digest, open: OpenOptions): Promise<AddableStore> {
   if (name.transport === "docker" && name.reference !== undefined && open.docker !== undefined) {
-    const { clients, chooseSignatureStore } = open.docker;
-    return chooseSignatureStore(clients.clientFor(name.reference.domain), name.reference);
+    const { openSignatureStore } = await import("../transports/docker.ts");
+    return openSignatureStore(name.reference, open.docker);
   }
   if (name.transport === "dir") return dirStore(name.path!, topDigest);
   throw new StoreError(

@@ -1,19 +1,29 @@
 /** `docker://`: images in registries. */
 import {
   type Digest,
+  FormatError,
   InternalError,
   type Reference,
+  SignetError,
   StoreError,
   UsageError,
   formatReference,
   parseManifest,
 } from "@signet/core";
+import type { ImageEndpoint } from "../config/image-endpoints.ts";
 import type { RegistryClient, RegistryClients } from "../registry/client.ts";
 import type { ManifestName } from "../registry/manifests.ts";
 import type { SignatureReading, SignatureStore } from "../stores/signature-store.ts";
 import type { CompanionListing, CompanionWriter } from "./companion.ts";
 import { findRegistryCompanions, registryCompanions } from "./docker-companions.ts";
-import type { BlobDescriptor, ImageDestination, ImageName, ImageSource, RawManifest } from "./transport.ts";
+import type {
+  BlobDescriptor,
+  EndpointAttempt,
+  ImageDestination,
+  ImageName,
+  ImageSource,
+  RawManifest,
+} from "./transport.ts";
 
 /** What the docker transport needs and cannot find out by itself. */
 export interface DockerOptions {
@@ -27,6 +37,10 @@ export interface DockerOptions {
     client: RegistryClient,
     reference: Reference,
   ) => SignatureStore | Promise<SignatureStore>;
+  /** Where to read an image, in the order in which to try; see `pullEndpoints`. Default: at the place its name says. */
+  readonly resolveEndpoints?: (reference: Reference) => readonly ImageEndpoint[] | Promise<readonly ImageEndpoint[]>;
+  /** How to write an image, or signatures of one; see `pushEndpoint`. Default: at the place its name says. */
+  readonly resolveDestination?: (reference: Reference) => ImageEndpoint | Promise<ImageEndpoint>;
   /** Destinations: repositories of the same registry that may have the blobs already. */
   readonly mountFrom?: readonly string[];
 }
@@ -36,27 +50,46 @@ const MAX_MOUNT_SOURCES = 4;
 
 /**
  * Opens an image in a registry for reading. Nothing is asked for yet.
- * @throws UsageError `image-name-malformed` for a name with both a tag and a digest
+ * @throws UsageError `image-name-malformed` for a name with both a tag and a digest; what `resolveEndpoints` throws
  */
 export async function openDockerSource(name: ImageName, options: DockerOptions | undefined): Promise<ImageSource> {
-  return new DockerSource(place(name, options));
+  const { reference, docker } = checkName(name, options);
+  const endpoints = (await docker.resolveEndpoints?.(reference)) ?? [asWritten(reference)];
+  return new DockerSource(
+    name,
+    endpoints.map((endpoint) => makePlace(endpoint, reference, docker)),
+  );
 }
 
 /**
  * Opens an image in a registry for writing. Blobs and instances of lists go to the registry as they come, where nobody finds them by the image's name; the top manifest
  * is put under its tag by `commit`, when its signatures are there already.
- * @throws UsageError `image-name-malformed` for a name with both a tag and a digest
+ * @throws UsageError `image-name-malformed` for a name with both a tag and a digest; StoreError `registry-blocked`; what `resolveDestination` throws
  */
 export async function openDockerDestination(
   name: ImageName,
   options: DockerOptions | undefined,
 ): Promise<ImageDestination> {
-  return new DockerDestination(place(name, options), options?.mountFrom ?? []);
+  const { reference, docker } = checkName(name, options);
+  const place = makePlace((await docker.resolveDestination?.(reference)) ?? asWritten(reference), reference, docker);
+  refuseBlocked(place);
+  return new DockerDestination(name, place, docker.mountFrom ?? []);
 }
 
-/** Where the image is, and what talks to it. */
+/**
+ * The store for new signatures of an image: that of the place its name says, whatever mirrors it has.
+ * @throws StoreError `registry-blocked`; what choosing the store throws
+ */
+export async function openSignatureStore(reference: Reference, options: DockerOptions): Promise<SignatureStore> {
+  const endpoint = (await options.resolveDestination?.(reference)) ?? asWritten(reference);
+  const place = makePlace(endpoint, reference, options);
+  refuseBlocked(place);
+  return await place.store();
+}
+
+/** Where an image is, and what talks to it. */
 interface Place {
-  readonly name: ImageName;
+  readonly endpoint: ImageEndpoint;
   readonly reference: Reference;
   readonly client: RegistryClient;
   /** By digest where the reference has one, else by its tag. */
@@ -64,7 +97,10 @@ interface Place {
   store(): Promise<SignatureStore>;
 }
 
-function place(name: ImageName, options: DockerOptions | undefined): Place {
+function checkName(
+  name: ImageName,
+  options: DockerOptions | undefined,
+): { readonly reference: Reference; readonly docker: DockerOptions } {
   const { reference } = name;
   if (reference === undefined) throw new InternalError(`${name.text} has no docker reference`);
   if (options === undefined) {
@@ -76,17 +112,26 @@ function place(name: ImageName, options: DockerOptions | undefined): Place {
       },
     );
   }
-  const { tag, digest } = reference;
-  if (tag !== undefined && digest !== undefined) {
+  if (reference.tag !== undefined && reference.digest !== undefined) {
     // Which of the two the user relies on must not be guessed; the reference implementation refuses it as well.
     throw new UsageError("image-name-malformed", `${formatReference(reference)} has both a tag and a digest`, {
       hint: "leave the tag out: the digest alone names the image",
     });
   }
-  const client = options.clients.clientFor(reference.domain);
+  return { reference, docker: options };
+}
+
+function asWritten(reference: Reference): ImageEndpoint {
+  return { role: "location", reference, insecure: false };
+}
+
+function makePlace(endpoint: ImageEndpoint, logical: Reference, options: DockerOptions): Place {
+  const { reference, insecure } = endpoint;
+  const { domain, tag, digest } = reference;
+  const client = options.clients.clientFor(domain, { insecure, named: domain === logical.domain });
   let store: Promise<SignatureStore> | undefined;
   return {
-    name,
+    endpoint,
     reference,
     client,
     top: digest === undefined ? { tag: tag ?? "latest" } : { digest },
@@ -99,6 +144,13 @@ function place(name: ImageName, options: DockerOptions | undefined): Place {
   };
 }
 
+function refuseBlocked({ endpoint }: Place): void {
+  if (endpoint.blocked === undefined) return;
+  throw new StoreError("registry-blocked", `${formatReference(endpoint.reference)}: ${endpoint.blocked}`, {
+    hint: "name another registry, or change that file",
+  });
+}
+
 async function chooseStore(
   client: RegistryClient,
   reference: Reference,
@@ -108,41 +160,47 @@ async function chooseStore(
   return await options.chooseSignatureStore(client, reference);
 }
 
+/** The top manifest with the place that served it. */
+interface ServedTop {
+  readonly place: Place;
+  readonly manifest: RawManifest;
+}
+
 class DockerSource implements ImageSource {
   readonly name: ImageName;
-  readonly #place: Place;
-  #top: Promise<RawManifest> | undefined;
+  /** At least one, in the order in which they are tried. */
+  readonly #places: readonly Place[];
+  #top: Promise<ServedTop> | undefined;
+  #attempts: readonly EndpointAttempt[] = [];
 
-  constructor(at: Place) {
-    this.name = at.name;
-    this.#place = at;
+  constructor(name: ImageName, places: readonly Place[]) {
+    this.name = name;
+    this.#places = places;
   }
 
-  manifest(instance?: Digest): Promise<RawManifest> {
-    const { client, reference, top } = this.#place;
-    if (instance !== undefined) return client.fetchManifest(reference.path, { digest: instance });
-    // Once and for all: a second look at a tag could see something else than what was judged (T1).
-    if (this.#top === undefined) {
-      const fetched = client.fetchManifest(reference.path, top);
-      this.#top = fetched;
-      fetched.catch(() => {
-        if (this.#top === fetched) this.#top = undefined;
-      });
-    }
-    return this.#top;
+  async manifest(instance?: Digest): Promise<RawManifest> {
+    if (instance === undefined) return (await this.#fetchTop()).manifest;
+    const { client, reference } = await this.#servingPlace();
+    return await client.fetchManifest(reference.path, { digest: instance });
   }
 
-  blob(descriptor: BlobDescriptor): AsyncIterable<Uint8Array> {
-    return this.#place.client.fetchBlob(this.#place.reference.path, descriptor);
+  async *blob(descriptor: BlobDescriptor): AsyncGenerator<Uint8Array, void, undefined> {
+    const { client, reference } = await this.#servingPlace();
+    yield* client.fetchBlob(reference.path, descriptor);
   }
 
   async signatures(digest: Digest): Promise<SignatureReading> {
-    const store = await this.#place.store();
-    return await store.read(this.#place.reference, digest);
+    const place = await this.#servingPlace();
+    return await (await place.store()).read(place.reference, digest);
   }
 
-  companions(digest: Digest): Promise<CompanionListing> {
-    return findRegistryCompanions(this.#place.client, this.#place.reference.path, digest);
+  endpoints(): readonly EndpointAttempt[] {
+    return this.#attempts;
+  }
+
+  async companions(digest: Digest): Promise<CompanionListing> {
+    const { client, reference } = await this.#servingPlace();
+    return findRegistryCompanions(client, reference.path, digest);
   }
 
   async close(): Promise<void> {
@@ -152,6 +210,84 @@ class DockerSource implements ImageSource {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+
+  /** Which place serves the image is settled by its top manifest. Then all else comes from there: what two places call by one name need not be one image. */
+  async #servingPlace(): Promise<Place> {
+    const [only, ...others] = this.#places;
+    if (others.length > 0) return (await this.#fetchTop()).place;
+    refuseBlocked(only!);
+    return only!;
+  }
+
+  #fetchTop(): Promise<ServedTop> {
+    // Once and for all: a second look at a tag could see something else than what was judged (T1).
+    if (this.#top === undefined) {
+      const fetched = this.#tryPlaces();
+      this.#top = fetched;
+      fetched.catch(() => {
+        if (this.#top === fetched) this.#top = undefined;
+      });
+    }
+    return this.#top;
+  }
+
+  async #tryPlaces(): Promise<ServedTop> {
+    const failures: FailedAttempt[] = [];
+    for (const place of this.#places) {
+      try {
+        refuseBlocked(place);
+        const manifest = await place.client.fetchManifest(place.reference.path, place.top);
+        if (!this.#isPlain()) this.#attempts = [...failures.map(reportFailure), reportAttempt(place, "served")];
+        return { place, manifest };
+      } catch (error) {
+        if (!(error instanceof SignetError) || error instanceof InternalError) throw error;
+        failures.push({ place, error });
+      }
+    }
+    throw this.#isPlain() ? failures[0]!.error : allFailed(this.name, failures);
+  }
+
+  /** The image's name is the only place. */
+  #isPlain(): boolean {
+    const [only, ...others] = this.#places;
+    return others.length === 0 && `docker://${formatReference(only!.reference)}` === this.name.text;
+  }
+}
+
+interface FailedAttempt {
+  readonly place: Place;
+  readonly error: SignetError;
+}
+
+function reportAttempt({ endpoint }: Place, outcome: EndpointAttempt["outcome"]): EndpointAttempt {
+  return { role: endpoint.role, reference: formatReference(endpoint.reference), outcome };
+}
+
+function reportFailure({ place, error }: FailedAttempt): EndpointAttempt {
+  return { ...reportAttempt(place, "failed"), code: error.code, message: error.message };
+}
+
+/** One error for all places. Its code is that of the last one that could be asked: the location's, unless that is blocked. */
+function allFailed(name: ImageName, failures: readonly FailedAttempt[]): SignetError {
+  const { error } = failures.findLast((one) => one.error.code !== "registry-blocked") ?? failures.at(-1)!;
+  const tried = failures.map(({ place, error: { message } }) => {
+    const reference = formatReference(place.reference);
+    return `${place.endpoint.role} ${message.startsWith(reference) ? message : `${reference}: ${message}`}`;
+  });
+  const message = `${name.text} could not be fetched: ${tried.join("; ")}`;
+  const common = {
+    cause: error,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    details: { ...error.details, endpoints: failures.map(reportFailure) },
+  };
+  if (!(error instanceof StoreError)) return new FormatError(error.code, message, common);
+  const { retryable, status, side } = error;
+  return new StoreError(error.code, message, {
+    ...common,
+    retryable,
+    ...(status === undefined ? {} : { status }),
+    ...(side === undefined ? {} : { side }),
+  });
 }
 
 class DockerDestination implements ImageDestination {
@@ -162,8 +298,8 @@ class DockerDestination implements ImageDestination {
   #top: RawManifest | undefined;
   #topStoredByDigest = false;
 
-  constructor(at: Place, mountFrom: readonly string[]) {
-    this.name = at.name;
+  constructor(name: ImageName, at: Place, mountFrom: readonly string[]) {
+    this.name = name;
     this.companions = registryCompanions(at.client, at.reference.path, (digest) => this.#makeSubjectKnown(digest));
     this.#place = at;
     this.#mountFrom = mountFrom.filter((repository) => repository !== at.reference.path).slice(0, MAX_MOUNT_SOURCES);

@@ -15,6 +15,7 @@ import { errnoOf, fileError } from "../config/file-error.ts";
 import { type HostEnvironment, currentHost } from "../config/host-environment.ts";
 import { knownTransports, malformedName, parseNameReference, shownName } from "./image-name-parts.ts";
 import { parseDaemonName, parseStorageName } from "./local-image-name.ts";
+import { isShortName } from "../config/short-names.ts";
 import type { ImageName } from "./transport.ts";
 
 /** What the field knows besides the transports that are offered, and where such an image can be brought from. */
@@ -33,6 +34,10 @@ export interface ImageNameOptions {
   readonly cwd?: string;
   /** Where the configuration of the local image storage is found. Default: the environment of this process. */
   readonly host?: HostEnvironment;
+  /**
+   * Completes a bare name without a host, such as `busybox:1`; see `resolveShortName`. Never asked about `docker://busybox:1`, which always means docker.io. Default: docker.io.
+   */
+  readonly resolveShortName?: (name: string) => string | Promise<string>;
 }
 
 /**
@@ -43,7 +48,7 @@ export interface ImageNameOptions {
  * @param text `docker://host/repo:tag`, `dir:PATH`, `oci:PATH[:TAG|:@N]`, `oci-archive:FILE[:TAG|:@N]`, `docker-archive:FILE[:REF|:@N]`, `docker-daemon:REF|ID`,
  *   `containers-storage:[[STORE]]NAME`, or a bare docker reference
  * @throws UsageError `image-name-malformed`, `transport-unsupported`; StoreError `file-missing`, `file-unreadable` when the path cannot be resolved; of names in the
- *   local storage what `locateStore` throws
+ *   local storage what `locateStore` throws; what `resolveShortName` throws
  */
 export async function parseImageName(text: string, options: ImageNameOptions = {}): Promise<ImageName> {
   if (text.length > MAX_NAME_LENGTH) throw malformedName(text, `longer than ${MAX_NAME_LENGTH} characters`);
@@ -77,7 +82,7 @@ export async function parseImageName(text: string, options: ImageNameOptions = {
       },
     );
   }
-  return bareName(text);
+  return await bareName(text, options);
 }
 
 /** `name:tag` and `host:5000/repo` are docker references; a path or `//` after the colon can only belong to a transport. */
@@ -85,10 +90,12 @@ function looksLikeTransport(transport: string, rest: string): boolean {
   return /^[A-Za-z][A-Za-z0-9+-]*$/.test(transport) && /^(?:\/|\.{1,2}(?:\/|$)|~)/.test(rest);
 }
 
-function bareName(text: string): ImageName {
+async function bareName(text: string, { resolveShortName }: ImageNameOptions): Promise<ImageName> {
   if (/^(?:\.{0,2}\/|~\/)/.test(text))
     throw malformedName(text, "a path needs its transport in front", `write dir:${text} or oci:${text}`);
-  return dockerReferenceName(text, text);
+  const name = dockerReferenceName(text, text);
+  if (resolveShortName === undefined || !isShortName(text)) return name;
+  return dockerReferenceName(text, await resolveShortName(text));
 }
 
 function dockerName(text: string, rest: string): ImageName {

@@ -68,6 +68,17 @@ export interface BlobDescriptor {
   readonly urls?: readonly string[];
 }
 
+/** What became of one place where registries.conf lets an image be looked for. */
+export interface EndpointAttempt {
+  readonly role: "location" | "mirror";
+  /** Its physical name there, with tag or digest. */
+  readonly reference: string;
+  readonly outcome: "served" | "failed";
+  /** Why it failed. */
+  readonly code?: string;
+  readonly message?: string;
+}
+
 /**
  * Reads one image. Nothing read is trusted beyond its digest: `blob` yields chunks while hashing them and fails at the end when the
  * digest or size differs, so a consumer must not act on a blob before the stream has ended without error.
@@ -84,6 +95,11 @@ export interface ImageSource extends AsyncDisposable {
   substitute?(manifest: RawManifest): Promise<SubstituteManifest | undefined>;
   /** What belongs to the manifest with `digest` besides: cosign's tags and referrers. Absent where a transport has no place for any. */
   companions?(digest: Digest): Promise<CompanionListing>;
+  /**
+   * docker:// only: the places that were tried for the top manifest, in order; the last one served it, and serves all the rest. Empty before it was fetched, and
+   * where the image's name is the only place.
+   */
+  endpoints?(): readonly EndpointAttempt[];
   close(): Promise<void>;
 }
 

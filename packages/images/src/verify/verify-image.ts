@@ -1,6 +1,6 @@
 import { type Digest, type Platform, SignetError, StoreError } from "@signet/core";
 import { distinctInstances, instanceFor, readContent, readInstanceContent } from "../copy/manifest-content.ts";
-import type { ImageSource, RawManifest } from "../transports/transport.ts";
+import type { EndpointAttempt, ImageSource, RawManifest } from "../transports/transport.ts";
 import { mapBounded } from "./bounded-map.ts";
 import { type JudgeOptions, type ManifestVerdict, judgeManifest, makeTrustAnchors } from "./manifest-verdict.ts";
 
@@ -35,6 +35,8 @@ export interface ImageVerdict {
   readonly outcome: "accepted" | "rejected";
   /** At least one. `undetermined` is among them only beside a rejection. */
   readonly manifests: readonly ManifestOutcome[];
+  /** Where registries.conf let the image be looked for, the place that served it last; absent where its name is the only place. */
+  readonly endpoints?: readonly EndpointAttempt[];
 }
 
 /** Manifests of one list judged at a time. */
@@ -54,11 +56,13 @@ export async function verifyImage(source: ImageSource, options: VerifyOptions): 
   checkAskedDigest(source, top);
   const judging: JudgeOptions = { ...options, trustAnchors: options.trustAnchors ?? makeTrustAnchors(options) };
   const manifests = await judgeAll(source, await selectManifests(source, top, options), judging);
+  const endpoints = source.endpoints?.() ?? [];
   return {
     image: source.name.text,
     digest: top.digest,
     outcome: manifests.some(({ outcome }) => outcome === "rejected") ? "rejected" : "accepted",
     manifests,
+    ...(endpoints.length === 0 ? {} : { endpoints }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { InternalError, SignetError, UsageError } from "@signet/core";
-import { parseImageName } from "../transports/image-name.ts";
+import { type ImageNameOptions, parseImageName } from "../transports/image-name.ts";
 import { type OpenOptions, openImageSource } from "../transports/open.ts";
-import type { ImageName } from "../transports/transport.ts";
+import type { EndpointAttempt, ImageName } from "../transports/transport.ts";
 import { mapBounded } from "./bounded-map.ts";
 import { makeTrustAnchors } from "./manifest-verdict.ts";
 import { type ImageVerdict, type VerifyOptions, verifyImage } from "./verify-image.ts";
@@ -9,6 +9,8 @@ import { type ImageVerdict, type VerifyOptions, verifyImage } from "./verify-ima
 export interface VerifyManyOptions extends VerifyOptions {
   /** How images are opened; docker:// needs `docker`. */
   readonly open?: OpenOptions;
+  /** How names are read. */
+  readonly names?: ImageNameOptions;
   /** Images judged at a time, 1 to 64. Default 8. */
   readonly jobs?: number;
   /** Called as each image is done, in the order in which they are done. */
@@ -18,7 +20,13 @@ export interface VerifyManyOptions extends VerifyOptions {
 /** One image's outcome. Whatever prevented judging is `undetermined` and never accepted. */
 export type ImageRow =
   | ({ /** The name as it was given. */ readonly name: string } & ImageVerdict)
-  | { readonly name: string; readonly outcome: "undetermined"; readonly error: SignetError };
+  | {
+      readonly name: string;
+      readonly outcome: "undetermined";
+      readonly error: SignetError;
+      /** As in {@link ImageVerdict}; all may have failed. */
+      readonly endpoints?: readonly EndpointAttempt[];
+    };
 
 /** Images judged at a time: hides the registries' round trips, and is no load on them. */
 const DEFAULT_JOBS = 8;
@@ -37,27 +45,43 @@ export async function verifyImages(names: readonly string[], options: VerifyMany
   const verify: VerifyOptions = { ...options, trustAnchors: options.trustAnchors ?? makeTrustAnchors(options) };
   // By canonical name: the same image must not get two answers within one run.
   const judged = new Map<string, Promise<ImageVerdict>>();
+  // Places that were tried for an image, by the error that then ended its judging.
+  const served = new WeakMap<object, readonly EndpointAttempt[]>();
   return mapBounded(names, jobs, async (name, index): Promise<ImageRow> => {
     let row: ImageRow;
     try {
-      const parsed = await parseImageName(name);
+      const parsed = await parseImageName(name, options.names);
       let verdict = judged.get(parsed.text);
       if (verdict === undefined) {
-        verdict = openAndVerify(parsed, options.open ?? {}, verify);
+        verdict = openAndVerify(parsed, options.open ?? {}, verify, served);
         judged.set(parsed.text, verdict);
       }
       row = { name, ...(await verdict) };
     } catch (error) {
-      row = { name, outcome: "undetermined", error: asSignetError(error) };
+      const problem = asSignetError(error);
+      const endpoints = served.get(problem) ?? (problem.details["endpoints"] as readonly EndpointAttempt[] | undefined);
+      row = { name, outcome: "undetermined", error: problem, ...(endpoints && { endpoints }) };
     }
     options.onRow?.(row, index);
     return row;
   });
 }
 
-async function openAndVerify(name: ImageName, open: OpenOptions, verify: VerifyOptions): Promise<ImageVerdict> {
+async function openAndVerify(
+  name: ImageName,
+  open: OpenOptions,
+  verify: VerifyOptions,
+  served: WeakMap<object, readonly EndpointAttempt[]>,
+): Promise<ImageVerdict> {
   await using source = await openImageSource(name, open);
-  return await verifyImage(source, verify);
+  try {
+    return await verifyImage(source, verify);
+  } catch (error) {
+    // A place served the image, and what came later failed.
+    const endpoints = source.endpoints?.() ?? [];
+    if (error instanceof SignetError && endpoints.length > 0) served.set(error, endpoints);
+    throw error;
+  }
 }
 
 function asSignetError(error: unknown): SignetError {
