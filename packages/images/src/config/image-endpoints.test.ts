@@ -109,14 +109,14 @@ describe("images are read from", () => {
   });
 
   test("nowhere, when a location makes no image name", () => {
-    const cases = [
+    const impossible = [
       ["b.example/x", "a.example:5000/z:1"],
       ["docker.io", "a.example/z:1"],
     ] as const;
-    for (const [location, name] of cases) {
-      const conf = confOf(`[[registry]]\nprefix = "a.example"\nlocation = "${location}"\n`);
+    for (const [location, name] of impossible) {
+      const wrong = confOf(`[[registry]]\nprefix = "a.example"\nlocation = "${location}"\n`);
       assert.throws(
-        () => pull(conf, name),
+        () => pull(wrong, name),
         (error: unknown) => error instanceof PolicyError && /file\.conf: registry a\.example sends/.test(error.message),
       );
     }

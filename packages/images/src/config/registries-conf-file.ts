@@ -290,7 +290,7 @@ class FileReader {
   #readList(value: unknown, at: string, maximum: number): readonly string[] | undefined {
     if (value === undefined) return undefined;
     if (Array.isArray(value) && value.length <= maximum && value.every((item) => typeof item === "string"))
-      return value as readonly string[];
+      return value;
     throw this.#problem(`${at} must be a list of at most ${maximum} names`, `write ${at} = ["NAME", "NAME"]`);
   }
 
