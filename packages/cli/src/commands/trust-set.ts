@@ -9,6 +9,7 @@ import { labelOf, surprisesOfScope } from "../trust/edit-effects.ts";
 import { printEdit } from "../trust/edit-report.ts";
 import { editTrust } from "../trust/edit-trust.ts";
 import { type ChosenRule, forceOption, readRule, ruleOptions } from "../trust/rule-options.ts";
+import { type ChosenRemaps, readRemaps, remapFromOption, remapRule } from "../trust/remap-option.ts";
 import { describeRule } from "../trust/rule-text.ts";
 import { readTarget, scopeArgument, type TrustTarget } from "../trust/scope-argument.ts";
 import { setDefault } from "../trust/set-default.ts";
@@ -28,7 +29,7 @@ export const command: Command = {
     "Key files are read and checked first, and named in the policy by their absolute paths. Of several scopes the most specific one alone counts for an image. SCOPE default sets what holds for images that no scope names.",
   ],
   arguments: [scopeArgument],
-  options: [...ruleOptions, ...scopeOptions, ...storeOptions, ...fileOptions],
+  options: [...ruleOptions, remapFromOption, ...scopeOptions, ...storeOptions, ...fileOptions],
   examples: [
     {
       line: "signet trust set registry.example.com -f /etc/pki/rpm-gpg/RPM-GPG-KEY-example --lookaside https://registry.example.com/sigstore",
@@ -38,6 +39,10 @@ export const command: Command = {
     {
       line: "signet trust set mirror.example.com/team -f team.asc --identity remap=mirror.example.com/team=registry.example.com/team",
       purpose: "A mirror whose signatures are for the registry it was filled from",
+    },
+    {
+      line: "signet trust set registry.example.com/team -f team.asc --remap-from /etc/containers/registries.conf",
+      purpose: "The same for every mirror of a repository, by the configuration that names them",
     },
     {
       line: "signet trust set registry.example.com/app -t sigstoreSigned -f cosign.pub --identity repo --attachments",
@@ -50,24 +55,31 @@ export const command: Command = {
     if (target.kind === "scope") requireStoreFits(store.change, target);
     const files = await readTrustFiles(invocation, name);
     const chosen = await readRule(invocation, { command: name, root: files.host.root, now: runtime.now() });
+    const remaps = await readRemaps(invocation, target, chosen.rule, name);
     if (target.kind === "default") {
       const sayings = { warnings: [...chosen.warnings, ...store.warnings], notes: chosen.notes };
       return setDefault(chosen.rule, store.change, files, invocation, runtime, sayings);
     }
-    return setScope(target, chosen, store, files, invocation, runtime);
+    return setScope(target, chosen, remaps, store, files, invocation, runtime);
   },
 };
 
 async function setScope(
   { transport, scope }: ScopeTarget,
   chosen: ChosenRule,
+  remaps: ChosenRemaps | undefined,
   store: ChosenStore,
   files: TrustFiles,
   invocation: Invocation,
   runtime: Runtime,
 ): Promise<ExitCode> {
-  const requirements = writeRequirements(chosen.rule);
-  const change = { kind: "set", transport, scope, requirements } as const;
+  const [own, ...mirrors] = remaps?.rules ?? [{ scope, remap: undefined, explanation: "" }];
+  const requirements = writeRequirements(remapRule(chosen.rule, own!));
+  const others = mirrors.map((mirror) => ({
+    scope: mirror.scope,
+    requirements: writeRequirements(remapRule(chosen.rule, mirror)),
+  }));
+  const change = { kind: "set", transport, scope, requirements, others } as const;
   const withStore = store.change === undefined ? change : { ...change, store: store.change };
   const { edit, before, after, isDryRun } = await editTrust(withStore, files, invocation, runtime);
   const rule = describeRule(after.transports.get(transport)?.get(scope));
@@ -78,13 +90,17 @@ async function setScope(
       outcome: `${labelOf(transport, scope)}: ${rule}`,
       warnings: [
         ...chosen.warnings,
+        ...(remaps?.warnings ?? []),
         ...store.warnings,
         ...explainUnmeetable(chosen.rule, transport, scope),
-        ...surprisesOfScope(before, after, transport, scope),
+        ...[scope, ...others.map((other) => other.scope)].flatMap((one) =>
+          surprisesOfScope(before, after, transport, one),
+        ),
       ],
       notes: [
         ...chosen.keys.map((key) => `key ${key}`),
         ...chosen.notes,
+        ...describeRemaps(remaps),
         ...explainHubName(transport, scope),
         ...(chosen.rule.type === "sigstoreSigned" && transport === "docker"
           ? await readAttachments(scope, store.change, files)
@@ -92,11 +108,27 @@ async function setScope(
       ],
       isDryRun,
       isJson: invocation.get(outputFormatOption) === "json",
-      more: { rule },
+      more: remaps === undefined ? { rule } : { rule, remaps: remaps.rules },
     },
     runtime.terminal,
   );
   return exitCodes.done;
+}
+
+/** One line a scope, and where the signatures are. */
+function describeRemaps(remaps: ChosenRemaps | undefined): readonly string[] {
+  if (remaps === undefined) return [];
+  const lines = remaps.rules.flatMap(({ scope, remap, explanation }) =>
+    remap === undefined
+      ? []
+      : [
+          `${labelOf("docker", scope)}: signatures for ${remap.signedPrefix} count below ${remap.prefix} (${explanation})`,
+        ],
+  );
+  return [
+    ...lines,
+    "signatures are read from the store of the place that serves an image: mirrors need their own section in registries.d",
+  ];
 }
 
 function requireStoreFits(store: StoreChange | undefined, { transport, scope }: ScopeTarget): void {

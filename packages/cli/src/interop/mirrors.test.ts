@@ -95,22 +95,19 @@ void describe("registries.conf for Signet, skopeo and podman", { concurrency: fa
   };
 
   /** What each of the three makes of an image by one file. */
-  const ask = async (setting: Setting, name = `${logical}:1`): Promise<Readonly<Record<string, Outcome>>> => {
-    const conf = writeConf(setting);
+  const ask = async (
+    setting: Setting,
+    name = `${logical}:1`,
+    policy = policyFile,
+  ): Promise<Readonly<Record<string, Outcome>>> => {
+    return await askBy(writeConf(setting), name, policy);
+  };
+  const askBy = async (conf: string, name: string, policy: string): Promise<Readonly<Record<string, Outcome>>> => {
     const copy = bench.path();
     const [signet, skopeo, podman] = await Promise.all([
-      bench.signet(["verify", "--policy", policyFile, "--registries-conf", conf, "--retry-times", "0", name]),
-      bench.skopeo([
-        "--policy",
-        policyFile,
-        "--registries-conf",
-        conf,
-        "copy",
-        "-q",
-        `docker://${name}`,
-        `dir:${copy}`,
-      ]),
-      bench.podman(["pull", "--quiet", "--signature-policy", policyFile, name], {
+      bench.signet(["verify", "--policy", policy, "--registries-conf", conf, "--retry-times", "0", name]),
+      bench.skopeo(["--policy", policy, "--registries-conf", conf, "copy", "-q", `docker://${name}`, `dir:${copy}`]),
+      bench.podman(["pull", "--quiet", "--signature-policy", policy, name], {
         env: { CONTAINERS_REGISTRIES_CONF: conf },
       }),
     ]);
@@ -233,6 +230,48 @@ void describe("registries.conf for Signet, skopeo and podman", { concurrency: fa
         ["failed", "registry-blocked"],
       ],
     );
+  });
+
+  void it("the policy that `trust set --remap-from` writes accepts a mirrored image by its own name and by the mirror's, in all three", async (t) => {
+    if (!hasTools(t)) return;
+    const setting = { location: "registry.example.com/team", mirrors: [{ location: mirror }] };
+    const conf = writeConf(setting);
+    const policy = bench.path();
+    assertDone(await bench.signet(["trust", "default", "reject", "--policy", policy]));
+    const set = [
+      "trust",
+      "set",
+      "registry.example.com/team",
+      "-f",
+      bench.gpgKeys.rsa2048.publicFile,
+      "--policy",
+      policy,
+    ];
+    assertDone(await bench.signet(set));
+    // podman and skopeo reach the mirror by its own name only if its table says that it has no TLS.
+    const direct = `${mirror}/app:1`;
+    writeFileSync(
+      conf,
+      `${readFileSync(conf, "utf8")}[[registry]]\nlocation = "${bench.docker.host}"\ninsecure = true\n`,
+    );
+    assert.deepEqual(await ask(setting, `${logical}:1`, policy), all("accepted"));
+    assert.deepEqual(await askBy(conf, direct, policy), all("rejected"), "the signature is for another name");
+
+    const remapped = assertDone(await bench.signet([...set, "--remap-from", conf]));
+    assert.match(
+      remapped.stderr,
+      new RegExp(`docker: ${mirror}: signatures for registry.example.com/team count below ${mirror}`),
+    );
+    assert.deepEqual(await askBy(conf, `${logical}:1`, policy), all("accepted"));
+    assert.deepEqual(await askBy(conf, direct, policy), all("accepted"));
+    assert.deepEqual(
+      await askBy(conf, `${unsigned}/app:1`, policy),
+      all("rejected"),
+      "what is no mirror stays rejected",
+    );
+    const before = readFileSync(policy, "utf8");
+    assert.match(assertDone(await bench.signet([...set, "--remap-from", conf])).stdout, /^already so: /);
+    assert.equal(readFileSync(policy, "utf8"), before);
   });
 
   void it("an explicit --tls-verify counts for every place", async (t) => {

@@ -35,6 +35,8 @@ export type TrustChange =
       /** `""` is the transport's own default. */
       readonly scope: string;
       readonly requirements: readonly JsonValue[];
+      /** Further scopes of the same transport, set in the same step. */
+      readonly others?: readonly { readonly scope: string; readonly requirements: readonly JsonValue[] }[];
       /** Where the signatures of the scope's images are; for the transport `docker` alone. */
       readonly store?: StoreChange;
     }
@@ -111,7 +113,10 @@ function editPolicy(change: TrustChange, { start, path }: PolicyPlace): EditedPo
     });
   }
   if (change.kind === "remove") return removePolicyScope(start, change.transport, change.scope, path);
-  return setPolicyScope(start, change.transport, change.scope, change.requirements, path);
+  let edited = setPolicyScope(start, change.transport, change.scope, change.requirements, path);
+  for (const { scope, requirements } of change.others ?? [])
+    edited = setPolicyScope(edited.bytes, change.transport, scope, requirements, path);
+  return edited;
 }
 
 async function planStore(
