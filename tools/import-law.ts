@@ -28,7 +28,8 @@ const coreLayers: readonly (readonly string[])[] = [
 /** Static imports and re-exports, imports for effect, and `import("…")` with a constant. */
 const importForm =
   /^\s*(?:import|export)\b[^"'`;()]*?\bfrom\s*["']([^"']+)["']|^\s*import\s*["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm;
-const reExportForm = /^export\s[^;]*?\bfrom\s*["']/m;
+/** Not `export const option = {name: "from"}`. */
+const reExportForm = /^export\s+(?:type\s+)?[{*][^;]*?\bfrom\s*["']/m;
 /** What only some platforms have, and what makes a result depend on when it was asked for. */
 const platformForm =
   /\b(?:Buffer|process|fetch|globalThis|setTimeout|require)\b\s*[.([]|\bDate\.now\b|\bnew Date\(\s*\)|\bMath\.random\b/;

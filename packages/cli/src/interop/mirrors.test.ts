@@ -269,9 +269,9 @@ void describe("registries.conf for Signet, skopeo and podman", { concurrency: fa
       all("rejected"),
       "what is no mirror stays rejected",
     );
-    const before = readFileSync(policy, "utf8");
+    const written = readFileSync(policy, "utf8");
     assert.match(assertDone(await bench.signet([...set, "--remap-from", conf])).stdout, /^already so: /);
-    assert.equal(readFileSync(policy, "utf8"), before);
+    assert.equal(readFileSync(policy, "utf8"), written);
   });
 
   void it("an explicit --tls-verify counts for every place", async (t) => {
