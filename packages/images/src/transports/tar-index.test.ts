@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -9,7 +9,7 @@ import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { FormatError, concatBytes } from "@signet/core";
 import { makeSeededRandom } from "@signet/testkit";
 import { type Header, pack } from "tar-stream";
-import { writeTarHeader } from "./tar-header.ts";
+import { writeLinkHeader, writeSizedHeader, writeTarHeader } from "./tar-header.ts";
 import { type TarEntry, indexTar } from "./tar-index.ts";
 
 const run = promisify(execFile);
@@ -137,6 +137,48 @@ describe("indexTar", () => {
     assert.deepEqual((await indexFile(path)).get("large"), { offset: header.length, size });
   });
 
+  it("writes headers of one block for any size, and links, as GNU tar understands them", async () => {
+    const path = join(folder, "own.tar");
+    const [small, large] = [3, 9 * 1024 ** 3];
+    const handle = await open(path, "w");
+    await handle.write(writeSizedHeader("small", small), 0, 512, 0);
+    await handle.write(writeLinkHeader("a/link", "../small"), 0, 512, 1024);
+    await handle.write(writeSizedHeader("large", large), 0, 512, 1536);
+    await handle.truncate(2048 + large + 1024);
+    await handle.close();
+    const { stdout } = await run("tar", ["-tvf", path]);
+    assert.match(stdout, / 3 .* small\n.* a\/link -> \.\.\/small\n.* 9663676416 .* large\n$/);
+    const links = new Map<string, string>();
+    const reader = await open(path);
+    try {
+      const entries = await indexTar(reader, (await reader.stat()).size, "own.tar", links);
+      assert.deepEqual(
+        [...entries],
+        [
+          ["small", { offset: 512, size: 3 }],
+          ["large", { offset: 2048, size: large }],
+        ],
+      );
+      assert.deepEqual([...links], [["a/link", "small"]]);
+    } finally {
+      await reader.close();
+    }
+  });
+
+  it("reads the long links of GNU tar's formats, where links are taken", async () => {
+    const [long, target] = ["n".repeat(120), `b/${"t".repeat(120)}`];
+    await mkdir(join(folder, "in", "d"), { recursive: true });
+    await symlink(`../${target}`, join(folder, "in", "d", long));
+    for (const format of ["gnu", "pax"]) {
+      const path = join(folder, `${format}.tar`);
+      await run("tar", ["--format", format, "-C", join(folder, "in"), "-cf", path, "d"]);
+      const links = new Map<string, string>();
+      const handle = await open(path);
+      await indexTar(handle, (await handle.stat()).size, "archive.tar", links).finally(() => handle.close());
+      assert.deepEqual([...links], [[`d/${long}`, target]], format);
+    }
+  });
+
   it("refuses names that climb, start at the root, repeat or are empty", async () => {
     for (const [name, message] of [
       ["../evil", /climbs out/],
@@ -243,6 +285,7 @@ describe("indexTar", () => {
       [{ name: `blobs/sha512/${"ab".repeat(64)}` }, "x".repeat(700)],
       [{ name: "index.json", pax: { comment: "c" } }, "{}"],
       [{ name: "oci-layout" }, "y"],
+      [{ name: "a/link", type: "symlink", linkname: "../oci-layout" }, ""],
     ]);
     const random = makeSeededRandom(17);
     let accepted = 0;
@@ -273,7 +316,11 @@ describe("indexTar", () => {
         },
       };
       try {
-        const entries = await indexTar(reader, cut, "mutated");
+        const links = new Map<string, string>();
+        const entries = await indexTar(reader, cut, "mutated", links);
+        for (const target of links.values()) {
+          assert.ok(!target.startsWith("/") && !target.split("/").includes(".."), target);
+        }
         accepted++;
         for (const [name, { offset, size }] of entries) {
           assert.ok(name !== "" && !name.startsWith("/") && !name.split("/").includes(".."), name);
