@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, describe, it } from "node:test";
+import { type Digest, parseDigest } from "@signet/core";
 import { makeTempDir } from "@signet/testkit";
 import { contractImage } from "@signet/testkit/contract-image";
 import { parseImageName } from "./image-name.ts";
@@ -43,9 +44,9 @@ const record = (id: string, names: readonly string[], metadata: object = {}): ob
   metadata: JSON.stringify(metadata),
 });
 
-async function signaturesOf(text: string): Promise<readonly string[]> {
+async function signaturesOf(text: string, of?: Digest): Promise<readonly string[]> {
   await using source = await openImageSource(await parseImageName(text));
-  const { signatures } = await source.signatures((await source.manifest()).digest);
+  const { signatures } = await source.signatures(of ?? (await source.manifest()).digest);
   return signatures.map(({ bytes }) => Buffer.from(bytes).toString());
 }
 
@@ -117,7 +118,9 @@ void describe("records of the local storage", () => {
     assert.deepEqual(await signaturesOf(name), []);
     await store.writeList([{ id: idA, names: ["example.com/a:1"], metadata: "" }]);
     assert.deepEqual(await signaturesOf(name), []);
-    const other = `sha256:${createHash("sha256").update("other").digest("hex")}`;
+    const other = parseDigest(`sha256:${createHash("sha256").update("other").digest("hex")}`);
+    await list({ "signature-sizes": [3, 5] });
+    assert.deepEqual(await signaturesOf(name, other), []);
     await list({ "signatures-sizes": { [other]: [9] } });
     assert.deepEqual(await signaturesOf(name), []);
   });
