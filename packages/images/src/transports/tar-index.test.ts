@@ -173,8 +173,8 @@ describe("indexTar", () => {
       const path = join(folder, `${format}.tar`);
       await run("tar", ["--format", format, "-C", join(folder, "in"), "-cf", path, "d"]);
       const links = new Map<string, string>();
-      const handle = await open(path);
-      await indexTar(handle, (await handle.stat()).size, "archive.tar", links).finally(() => handle.close());
+      await using handle = await open(path);
+      await indexTar(handle, (await handle.stat()).size, "archive.tar", links);
       assert.deepEqual([...links], [[`d/${long}`, target]], format);
     }
   });
