@@ -5,6 +5,7 @@ import {
   overrideArchOption,
   overrideOsOption,
   overrideVariantOption,
+  registriesConfOption,
   registriesDOption,
   retryTimesOption,
 } from "../command-line/common-options.ts";
@@ -60,6 +61,7 @@ export const command: Command = {
     imageForOption,
     changesFromOption,
     registriesDOption,
+    registriesConfOption,
     overrideOsOption,
     overrideArchOption,
     overrideVariantOption,
@@ -100,7 +102,7 @@ async function read(argument: string, invocation: Invocation, runtime: Runtime):
   const { openImageSource, parseImageName } = await import("@signet/images");
   const { readReleaseImage } = await import("@signet/openshift");
   await using access = await openImageAccess(invocation, registryOptions, runtime);
-  const imageName = await parseImageName(argument);
+  const imageName = await parseImageName(argument, access.names);
   await using source = await openImageSource(imageName, access.open);
   const image = await readReleaseImage(source, readPlatform(invocation));
   for (const warning of image.release.warnings) runtime.terminal.warn(warning);

@@ -15,6 +15,7 @@ import {
   overrideArchOption,
   overrideOsOption,
   overrideVariantOption,
+  registriesConfOption,
   registriesDOption,
   retryTimesOption,
 } from "../command-line/common-options.ts";
@@ -83,6 +84,7 @@ export const command: Command = {
     jobsOption,
     outputFormatOption,
     registriesDOption,
+    registriesConfOption,
     overrideOsOption,
     overrideArchOption,
     overrideVariantOption,
@@ -111,7 +113,7 @@ export const command: Command = {
       return finish({ image: digest, signatures }, invocation, runtime);
     }
     const { openImageSource, parseImageName } = await import("@signet/images");
-    const imageName = await parseImageName(argument);
+    const imageName = await parseImageName(argument, access.names);
     await using source = await openImageSource(imageName, access.open);
     const top = await source.manifest();
     const signatures = await judge(top.digest, trust, source, access, invocation, runtime);
