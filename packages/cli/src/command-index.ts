@@ -24,6 +24,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   "trust set": () => import("./commands/trust-set.ts"),
   "trust remove": () => import("./commands/trust-remove.ts"),
   "trust default": () => import("./commands/trust-default.ts"),
+  "policy simulate": () => import("./commands/policy-simulate.ts"),
   "keys list": () => import("./commands/keys-list.ts"),
   "keys show": () => import("./commands/keys-show.ts"),
   "keys generate": () => import("./commands/keys-generate.ts"),

@@ -119,6 +119,11 @@ export const errorTable = {
     meaning: "A signature is to be made for an image whose name is no docker reference.",
     remedy: "Say which image the signature is for: `--identity` or `--sign-identity host/repo:tag`.",
   },
+  "image-list-malformed": {
+    kind: "format",
+    meaning: "A list of images (plain text, Kubernetes objects, a compose file) is not what its form says.",
+    remedy: "Correct the place that the message names, or say with `--from-type` what the source is.",
+  },
   "image-malformed": {
     kind: "format",
     meaning: "A folder, layout or archive does not have the form its transport prescribes.",
@@ -149,6 +154,11 @@ export const errorTable = {
     kind: "internal",
     meaning: "Signet contradicted itself. This cannot happen and is a bug.",
     remedy: "Please report it with the command and its `--debug` output.",
+  },
+  "journal-unusable": {
+    kind: "store",
+    meaning: "A journal of unfinished work cannot be gone on from: it is of other inputs, damaged, or in use.",
+    remedy: "Name a new file with `--resume`; the work begins anew.",
   },
   "json-malformed": {
     kind: "format",

@@ -149,3 +149,18 @@ export type { ApiSignature, ApiSignatureList } from "./registry/signatures-api.t
 export { extensionStore } from "./stores/extension-store.ts";
 export type { Credentials } from "./registry/credentials.ts";
 export type { DockerOptions } from "./transports/docker.ts";
+
+// Lists of images in use, and policies that are not in force yet
+export { inventoryFormats, loadInventory } from "./inventory/load-inventory.ts";
+export type { InventoryFormat, InventoryOptions } from "./inventory/load-inventory.ts";
+export type { Inventory, InventoryImage } from "./inventory/inventory.ts";
+export { withFileLock } from "./transports/file-lock.ts";
+export { simulateImages } from "./verify/simulate-images.ts";
+export type { SimulationOptions } from "./verify/simulate-images.ts";
+export type { SimulatedRow, SimulatedVerdict } from "./verify/simulated-row.ts";
+export { changeOf, decidingVerdict, summarizeSimulation } from "./verify/simulation-change.ts";
+export type { SimulationChange, SimulationGroup, SimulationSummary } from "./verify/simulation-change.ts";
+export { digestSimulationInputs } from "./verify/simulation-inputs.ts";
+export type { SimulationInputs } from "./verify/simulation-inputs.ts";
+export { openSimulationJournal } from "./verify/simulation-journal.ts";
+export type { JournalInputs, SimulationJournal } from "./verify/simulation-journal.ts";

@@ -48,6 +48,11 @@ export class Terminal {
     this.#write(1, `${cleanJson(JSON.stringify(value, undefined, 2))}\n`);
   }
 
+  /** A piece of JSON that was written out already, for documents that are printed as they come. It ends where a token does. */
+  jsonText(text: string): void {
+    this.#write(1, cleanJson(text));
+  }
+
   /** Bytes as they are, when standard output is not a terminal; on a terminal the text with its control characters made visible. */
   bytes(bytes: Uint8Array): void {
     if (!this.isTerminal) {
