@@ -25,6 +25,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   "trust remove": () => import("./commands/trust-remove.ts"),
   "trust default": () => import("./commands/trust-default.ts"),
   "policy simulate": () => import("./commands/policy-simulate.ts"),
+  "policy diff": () => import("./commands/policy-diff.ts"),
   "keys list": () => import("./commands/keys-list.ts"),
   "keys show": () => import("./commands/keys-show.ts"),
   "keys generate": () => import("./commands/keys-generate.ts"),

@@ -155,6 +155,7 @@ export { inventoryFormats, loadInventory } from "./inventory/load-inventory.ts";
 export type { InventoryFormat, InventoryOptions } from "./inventory/load-inventory.ts";
 export type { Inventory, InventoryImage } from "./inventory/inventory.ts";
 export { withFileLock } from "./transports/file-lock.ts";
+export { readComparedKeys } from "./verify/compared-keys.ts";
 export { simulateImages } from "./verify/simulate-images.ts";
 export type { SimulationOptions } from "./verify/simulate-images.ts";
 export type { SimulatedRow, SimulatedVerdict } from "./verify/simulated-row.ts";
