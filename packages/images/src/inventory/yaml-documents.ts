@@ -14,8 +14,8 @@ import {
 } from "yaml";
 import { type DocumentValue, MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_VALUES } from "./document-value.ts";
 
-/** Bytes of one document. The parser takes about a hundred times as much memory; larger lists come as JSON, which is read item by item. */
-export const MAX_YAML_DOCUMENT_BYTES: number = 2 * 1024 * 1024;
+/** Bytes of one document. The parser takes about two hundred times as much memory; larger lists come as JSON, which is read item by item. */
+export const MAX_YAML_DOCUMENT_BYTES: number = 1024 * 1024;
 
 /**
  * Reads one document. Members that stand twice are refused; `<<` is not: it is merged as YAML 1.1 has it, which is what Kubernetes and compose read.
