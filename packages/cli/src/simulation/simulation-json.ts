@@ -12,6 +12,32 @@ import type { SimulationReport, SimulationRun } from "./simulation-run.ts";
 /** Users named of one group. */
 const MAX_GROUP_USERS = 100;
 
+/** Characters and milliseconds after which rows are written: one by one, thousands of small writes would take a good part of the time. */
+const WRITE_CHARACTERS: number = 32 * 1024;
+const WRITE_MS = 200;
+
+/** Gathers pieces of a document that are written as they come. */
+class Writer {
+  readonly #terminal: Terminal;
+  #held = "";
+  #writtenAt: number = performance.now();
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  add(text: string): void {
+    this.#held += text;
+    if (this.#held.length >= WRITE_CHARACTERS || performance.now() - this.#writtenAt >= WRITE_MS) this.flush();
+  }
+
+  flush(): void {
+    this.#terminal.jsonText(this.#held);
+    this.#held = "";
+    this.#writtenAt = performance.now();
+  }
+}
+
 /** Where the policies came from. */
 export interface SimulationNames {
   readonly policy: string;
@@ -24,19 +50,21 @@ export function jsonReport(
   names: SimulationNames,
   terminal: Terminal,
 ): SimulationReport {
+  const writer = new Writer(terminal);
   let isFirst = true;
   return {
     begin: (judgedAt) => {
       const head = JSON.stringify(headOf(names, judgedAt), undefined, 2);
-      terminal.jsonText(`${head.slice(0, head.lastIndexOf("\n}"))},\n  "results": [`);
+      writer.add(`${head.slice(0, head.lastIndexOf("\n}"))},\n  "results": [`);
     },
     row: (row, index) => {
-      terminal.jsonText(`${isFirst ? "" : ","}\n    ${JSON.stringify(resultOf(images[index]!, row))}`);
+      writer.add(`${isFirst ? "" : ","}\n    ${JSON.stringify(resultOf(images[index]!, row))}`);
       isFirst = false;
     },
     end: (run) => {
       const summary = JSON.stringify(summaryOf(images, run), undefined, 2).replaceAll("\n", "\n  ");
-      terminal.jsonText(`${isFirst ? "" : "\n  "}],\n  "summary": ${summary}\n}\n`);
+      writer.add(`${isFirst ? "" : "\n  "}],\n  "summary": ${summary}\n}\n`);
+      writer.flush();
     },
   };
 }
@@ -47,12 +75,16 @@ export function jsonLinesReport(
   names: SimulationNames,
   terminal: Terminal,
 ): SimulationReport {
-  const line = (value: unknown): void => terminal.jsonText(`${JSON.stringify(value)}\n`);
+  const writer = new Writer(terminal);
+  const line = (value: unknown): void => writer.add(`${JSON.stringify(value)}\n`);
   let head: object = {};
   return {
     begin: (judgedAt) => (head = headOf(names, judgedAt)),
     row: (row, index) => line({ result: resultOf(images[index]!, row) }),
-    end: (run) => line({ ...head, summary: summaryOf(images, run) }),
+    end: (run) => {
+      line({ ...head, summary: summaryOf(images, run) });
+      writer.flush();
+    },
   };
 }
 

@@ -32,18 +32,20 @@ export function checkJobs(jobs: number = DEFAULT_JOBS): number {
 export interface JudgedImage {
   /** One a policy, in their order. */
   readonly outcomes: readonly ImageOutcome[];
-  /** The digests that the name stands for: that of its manifest and, for a list, those of its instances. Empty when the manifest could not be read. */
+  /** The digests that the name stands for: that of its manifest and, for a list where they are wanted, those of its instances. Empty when it could not be read. */
   readonly digests: readonly Digest[];
 }
 
 /**
  * Judges one image under each of `policies`. Its manifest and signatures are fetched once; never throws for what an image, registry or store does.
+ * @param wantsInstances whether `digests` shall name the instances of a list
  */
 export async function judgeUnderPolicies(
   name: ImageName,
   open: OpenOptions,
   policies: readonly VerifyOptions[],
   recent: RecentReadings,
+  wantsInstances = false,
 ): Promise<JudgedImage> {
   try {
     await using source = await openImageSource(name, open);
@@ -54,15 +56,16 @@ export async function judgeUnderPolicies(
       const explain = (error: unknown): ImageOutcome => undetermined(error, shared.endpoints?.());
       outcomes.push(await verifyImage(shared, policy).catch(explain));
     }
-    return { outcomes, digests: await readDigests(shared) };
+    return { outcomes, digests: await readDigests(shared, wantsInstances) };
   } catch (error) {
     return { outcomes: policies.map(() => undetermined(error)), digests: [] };
   }
 }
 
-async function readDigests(source: ImageSource): Promise<readonly Digest[]> {
+async function readDigests(source: ImageSource, wantsInstances: boolean): Promise<readonly Digest[]> {
   try {
     const manifest = await source.manifest();
+    if (!wantsInstances) return [manifest.digest];
     const content = readContent(manifest);
     if (content.kind === "image") return [manifest.digest];
     return [manifest.digest, ...distinctInstances(content.list).map(({ digest }) => digest)];

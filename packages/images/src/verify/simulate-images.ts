@@ -63,7 +63,7 @@ async function simulateImage(
   try {
     if (image.problem !== undefined) throw image.problem;
     name = await parseImageName(image.name);
-    judged = await judgeUnderPolicies(name, open, policies, recent);
+    judged = await judgeUnderPolicies(name, open, policies, recent, image.running.length > 0);
   } catch (error) {
     judged = { outcomes: policies.map(() => undetermined(error)), digests: [] };
   }
