@@ -207,7 +207,6 @@ export type { NewIdentity, NewKeys, NewRule, NewSignedRule } from "./policy/requ
 export { adviseScope } from "./policy/scope-advice.ts";
 export type { ScopeAdvice } from "./policy/scope-advice.ts";
 export { enclosingScopes, isWithinScope } from "./policy/scope-order.ts";
-export { explainInvalidScope } from "./policy/scope-rules.ts";
 export type { ComparedKey, KeyReading, ReadComparedKeys } from "./policy/diff/compared-keys.ts";
 export { diffPolicies } from "./policy/diff/policy-diff.ts";
 export type { PolicyChange, PolicyDiff, ScopeDiff, ScopeSide } from "./policy/diff/policy-diff.ts";

@@ -154,7 +154,7 @@ export type { DockerOptions } from "./transports/docker.ts";
 export { inventoryFormats, loadInventory } from "./inventory/load-inventory.ts";
 export type { InventoryFormat, InventoryOptions } from "./inventory/load-inventory.ts";
 export type { Inventory, InventoryImage } from "./inventory/inventory.ts";
-export { withFileLock } from "./transports/file-lock.ts";
+export { withFileLock } from "./config/file-lock.ts";
 export { readComparedKeys } from "./verify/compared-keys.ts";
 export { simulateImages } from "./verify/simulate-images.ts";
 export type { SimulationOptions } from "./verify/simulate-images.ts";

@@ -14,6 +14,7 @@ import {
   overrideArchOption,
   overrideOsOption,
   overrideVariantOption,
+  registriesConfOption,
   registriesDOption,
   retryTimesOption,
 } from "../command-line/common-options.ts";
@@ -43,6 +44,7 @@ export const simulationOptions: readonly OptionSpec[] = [
   jobsOption,
   resumeOption,
   registriesDOption,
+  registriesConfOption,
   overrideOsOption,
   overrideArchOption,
   overrideVariantOption,

@@ -22,7 +22,7 @@ const readKeys: ReadComparedKeys = (source) => {
   const paths = source.kind === "files" ? source.paths : [];
   const missing = paths.find((path) => path.startsWith("missing"));
   if (missing !== undefined) return { kind: "unreadable", why: `no ${missing}` };
-  const letters = [...new Set(paths.flatMap((path) => [...path.replace(/\.(?:gpg|pem)$/, "")]))];
+  const letters = [...new Set(paths.flatMap((path) => Array.from(path.replace(/\.(?:gpg|pem)$/, ""))))];
   return { kind: "keys", keys: letters.map((letter) => ({ id: letter.toLowerCase(), content: letter })) };
 };
 
