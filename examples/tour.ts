@@ -2,41 +2,21 @@
  * `npm start`: the main job from end to end, without network access. A throw-away registry on loopback, a signed image under a policy that rejects by default, four
  * refusals, and genuine Red Hat signatures. Every line after a `$` is run as it stands.
  */
-import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { makeKeyring, parseKeyring, parseSimpleSigningPayload, verifySignedMessage } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import { buildTestImage, makeTempDir, pushTestImage, startTestRegistry } from "@signet/testkit";
+import { Walkthrough } from "./walkthrough.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
-const launcher = fileURLToPath(new URL("../packages/cli/bin/signet.js", import.meta.url));
 const redhat = fileURLToPath(new URL("../vectors/redhat/", import.meta.url));
 
 await using registry = await startTestRegistry({ signaturesExtension: true });
 using folder = makeTempDir("signet-tour-");
-let failures = 0;
-
-/** Shows a command and runs it in the tour's folder. */
-const signet = (expected: 0 | 1, ...args: readonly string[]): Promise<void> => run(folder.path, expected, args);
-
-/** Says so when the command does not end with the status that the tour promises. */
-async function run(cwd: string, expected: 0 | 1, args: readonly string[]): Promise<void> {
-  console.log(`\n$ signet ${args.map((arg) => (/[\s*<>]/.test(arg) ? `'${arg}'` : arg)).join(" ")}`);
-  const status = await new Promise<number | null>((resolve, reject) => {
-    const child = spawn(process.execPath, [launcher, ...args], {
-      cwd,
-      stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, HOME: folder.path },
-    });
-    child.once("error", reject).once("close", resolve);
-  });
-  if (status === expected) return;
-  failures++;
-  console.log(`(!) expected exit status ${expected}, got ${status}`);
-}
-
-const say = (text: string): void => console.log(`\n# ${text}`);
+const tour = new Walkthrough(folder.path);
+const say = (text: string): void => tour.say(text);
+const signet = (expected: 0 | 1, ...args: readonly string[]): Promise<void> => tour.signet(expected, ...args);
 const insecure = "--tls-verify=false";
 const app = `${registry.host}/team/app:1`;
 
@@ -125,7 +105,7 @@ writeFileSync(
     },
   }),
 );
-await run(root, 0, ["verify", "--policy", folder.join("redhat.json"), "dir:vectors/redhat/albo-bundle"]);
+await tour.run(root, 0, ["verify", "--policy", folder.join("redhat.json"), "dir:vectors/redhat/albo-bundle"]);
 
 say("The signature of the OpenShift 4.15.0 release image (packet version 4), through the library:");
 const keyring = makeKeyring(
@@ -141,14 +121,13 @@ if (outcome.verdict === "accepted") {
     `accepted  ${payload.dockerReference}\n  digest   ${payload.manifestDigest}\n  signer   ${outcome.certificate.fingerprint}  ${outcome.certificate.userIds.join(", ")}`,
   );
 } else {
-  failures++;
-  console.log(`(!) rejected: ${outcome.reasons.map(({ message }) => message).join("; ")}`);
+  tour.fail(`rejected: ${outcome.reasons.map(({ message }) => message).join("; ")}`);
 }
 
 say(
   "Red Hat's post-quantum release key (version 6, ML-DSA-87 with Ed448): it is read, and its self-signatures verify.",
 );
-await run(root, 0, ["keys", "show", "vectors/redhat/keys/RPM-GPG-KEY-redhat9-PQC-release"]);
+await tour.run(root, 0, ["keys", "show", "vectors/redhat/keys/RPM-GPG-KEY-redhat9-PQC-release"]);
 
 say("The tour is over and its registry is gone. Try next, from this folder:");
 console.log(`
@@ -156,7 +135,4 @@ console.log(`
   npx signet verify --key vectors/redhat/keys/RPM-GPG-KEY-redhat9-release --identity registry.redhat.io/albo/aws-load-balancer-operator-bundle:0.0.1 dir:vectors/redhat/albo-bundle
   npx signet signature inspect vectors/redhat/signatures/ocp-4.15.0-release-v4
 `);
-if (failures > 0) {
-  console.error(`error: ${failures} steps did not end as they should`);
-  process.exitCode = 1;
-}
+tour.finish();
