@@ -53,6 +53,7 @@ export { currentHost, fileTreeHost, systemPath } from "./config/host-environment
 export type { HostEnvironment } from "./config/host-environment.ts";
 export { gatherPolicyFacts } from "./config/policy-facts.ts";
 export type { PolicyFactsOptions } from "./config/policy-facts.ts";
+export { replacePolicyFile } from "./config/policy-replacement.ts";
 export { findPolicyFile, loadPolicy } from "./config/policy-file.ts";
 export type { LoadedPolicy, PolicyFileOptions } from "./config/policy-file.ts";
 export { loadRegistriesD } from "./config/registries-d.ts";

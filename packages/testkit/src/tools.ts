@@ -7,7 +7,7 @@ import { delimiter, join } from "node:path";
 import type { TestContext } from "node:test";
 
 /** Executables that tests use. */
-export type ToolName = "docker-registry" | "gpg" | "gpgconf" | "gpgv" | "openssl" | "podman" | "skopeo";
+export type ToolName = "docker-registry" | "gpg" | "gpgconf" | "gpgv" | "openssl" | "patch" | "podman" | "skopeo";
 
 /** The Debian package that brings each. */
 export const toolPackages: Readonly<Record<ToolName, string>> = {
@@ -16,6 +16,7 @@ export const toolPackages: Readonly<Record<ToolName, string>> = {
   gpgconf: "gpgconf",
   gpgv: "gpgv",
   openssl: "openssl",
+  patch: "patch",
   podman: "podman",
   skopeo: "skopeo",
 };

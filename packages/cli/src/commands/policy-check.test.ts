@@ -13,7 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { lints } from "@signet/core";
-import { findTool, makeContainersHome, makeTempDir, requireTool, type TempDir } from "@signet/testkit";
+import { makeContainersHome, makeTempDir, requireTool, type TempDir } from "@signet/testkit";
 import { everyCommandOptions } from "../command-line/common-options.ts";
 import { parseInvocation } from "../command-line/parse.ts";
 import type { Runtime } from "../runtime.ts";
@@ -402,11 +402,8 @@ describe("--fix", () => {
     assert.equal(readFileSync(dir.join("p.json"), "utf8"), untidy);
     assert.ok(!existsSync(dir.join("p.json.bak")));
     assert.match(run.stdout, /^--- p\.json\n\+\+\+ p\.json\n@@ -1,6 \+1,5 @@\n/);
-    const patch = findTool("patch");
-    if (patch === undefined) {
-      t.skip("patch is missing; install it with: apt-get install patch");
-      return;
-    }
+    const patch = requireTool(t, "patch");
+    if (patch === undefined) return;
     const args = ["--quiet", "--binary", dir.join("p.json")];
     assert.equal(spawnSync(patch, args, { input: run.stdout }).status, 0);
     assert.equal(readFileSync(dir.join("p.json"), "utf8"), correctedOf(dir));

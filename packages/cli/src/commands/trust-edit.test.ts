@@ -207,7 +207,7 @@ describe("trust set", () => {
     assert.deepEqual(lines.slice(0, 6), [
       "--- /dev/null",
       `+++ ${base}/registries.d/a.b.yaml`,
-      "@@ -1,0 +1,3 @@",
+      "@@ -0,0 +1,3 @@",
       "+docker:",
       "+  a.b:",
       "+    lookaside: https://s",

@@ -1,18 +1,8 @@
 /** `policy check --fix`: the safe corrections of a policy, shown or written. */
-import { lstat, rm } from "node:fs/promises";
-import {
-  InternalError,
-  type LintFinding,
-  MAX_POLICY_BYTES,
-  type Policy,
-  StoreError,
-  editPolicy,
-  equalBytes,
-  parsePolicy,
-} from "@signet/core";
-import { fileError, readFileBounded, writeFileAtomic } from "@signet/images";
+import { InternalError, type LintFinding, type Policy, editPolicy, parsePolicy } from "@signet/core";
+import { replacePolicyFile } from "@signet/images";
 import type { Terminal } from "../terminal/terminal.ts";
-import { unifiedDiff } from "./unified-diff.ts";
+import { unifiedDiff } from "../terminal/unified-diff.ts";
 
 /** A policy before and after its corrections. */
 export interface PolicyCorrection {
@@ -61,23 +51,5 @@ export function showCorrection({ before, policy }: PolicyCorrection, file: strin
  * @throws StoreError `store-busy` when somebody else has changed the file since it was read, `file-unwritable`, `disk-full`
  */
 export async function writeCorrection({ before, policy }: PolicyCorrection, file: string): Promise<void> {
-  if (!equalBytes(await readFileBounded(file, MAX_POLICY_BYTES, "policy"), before)) {
-    throw new StoreError("store-busy", `${file} was changed while it was checked; nothing was written`, {
-      side: "local",
-      hint: "run the command again",
-    });
-  }
-  const backup = `${file}.bak`;
-  await removeLink(backup);
-  await writeFileAtomic(backup, before);
-  await writeFileAtomic(file, policy.raw!);
-}
-
-/** A link under the backup's name would be followed: in the tree of an image, to any file of this machine. */
-async function removeLink(path: string): Promise<void> {
-  try {
-    if ((await lstat(path)).isSymbolicLink()) await rm(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw fileError(error, path, "write");
-  }
+  await replacePolicyFile(file, before, policy.raw!);
 }

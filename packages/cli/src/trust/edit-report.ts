@@ -1,6 +1,6 @@
 /** How an edit of trust is told: files, diffs, and what governs now. */
 import { backupOf, type FileChange, type TrustEdit } from "@signet/images";
-import type { Painted, Terminal } from "../terminal/terminal.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 
 /** What is told of an edit beside its files. */
 export interface EditReport {
@@ -87,31 +87,14 @@ function describeFile(change: FileChange): Record<string, unknown> {
   };
 }
 
-/** Lines of unchanged text around a change. */
-const CONTEXT_LINES = 3;
-
 async function printDiff(change: FileChange, terminal: Terminal): Promise<void> {
-  const { structuredPatch } = await import("diff");
+  // Loaded for a dry run only.
+  const { paintDiffLine, unifiedDiff } = await import("../terminal/unified-diff.ts");
   const old = change.before ?? change.copiedFrom?.bytes;
   const oldName = change.before === undefined ? (change.copiedFrom?.path ?? "/dev/null") : change.path;
   const newName = change.after === undefined ? "/dev/null" : change.path;
-  const { hunks } = structuredPatch(oldName, newName, decode(old), decode(change.after), "", "", {
-    context: CONTEXT_LINES,
-  });
-  terminal.line({ colour: "bold", text: `--- ${oldName}` });
-  terminal.line({ colour: "bold", text: `+++ ${newName}` });
-  for (const hunk of hunks) {
-    terminal.line({
-      colour: "dim",
-      text: `@@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@`,
-    });
-    for (const line of hunk.lines) terminal.line(paint(line));
-  }
-}
-
-function paint(line: string): string | Painted {
-  if (line.startsWith("+")) return { colour: "green", text: line };
-  return line.startsWith("-") ? { colour: "red", text: line } : line;
+  for (const line of unifiedDiff(decode(old), decode(change.after), oldName, newName))
+    terminal.line(paintDiffLine(line));
 }
 
 function decode(bytes: Uint8Array | undefined): string {

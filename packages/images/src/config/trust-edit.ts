@@ -1,5 +1,5 @@
 /** Changing what is trusted: policy.json and registries.d in one step. */
-import { dirname, join, basename } from "node:path";
+import { dirname, join } from "node:path";
 import {
   type EditedPolicy,
   type JsonValue,
@@ -16,6 +16,7 @@ import { changeFiles, type FileChange, makeFolder } from "./file-change.ts";
 import { withFileLock } from "./file-lock.ts";
 import type { HostEnvironment } from "./host-environment.ts";
 import { findPolicyPlace, type PolicyPlace } from "./policy-place.ts";
+import { lockFileOf } from "./policy-replacement.ts";
 import type { StoreChange } from "./registries-d-edit.ts";
 
 /** Which files are edited. */
@@ -161,8 +162,8 @@ interface Lock {
 function locksFor(edit: TrustEdit): readonly Lock[] {
   const locks = edit.files.map(({ path, target }): Lock => {
     const folder = dirname(target);
-    const name = path === edit.policyPath ? basename(target) : "registries.d";
-    return { folder, path: join(folder, `.${name}.lock`), guards: path };
+    const lock = path === edit.policyPath ? lockFileOf(target) : join(folder, ".registries.d.lock");
+    return { folder, path: lock, guards: path };
   });
   return locks.toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }

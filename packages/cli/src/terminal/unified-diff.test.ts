@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { findTool, makeSeededRandom, makeTempDir } from "@signet/testkit";
+import { makeSeededRandom, makeTempDir, requireTool } from "@signet/testkit";
 import { unifiedDiff } from "./unified-diff.ts";
 
 test("equal texts have no diff, and one changed line is shown with its neighbours", () => {
@@ -34,11 +34,8 @@ test("a missing line end at the end of a file is said", () => {
 });
 
 test("patch makes the second of 60 random pairs of texts out of the first", (t) => {
-  const patch = findTool("patch");
-  if (patch === undefined) {
-    t.skip("patch is missing; install it with: apt-get install patch");
-    return;
-  }
+  const patch = requireTool(t, "patch");
+  if (patch === undefined) return;
   using dir = makeTempDir();
   const random = makeSeededRandom(20_261_126);
   for (let round = 0; round < 60; round++) {
