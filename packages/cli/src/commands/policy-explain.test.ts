@@ -270,10 +270,15 @@ describe("the JSON of policy explain", () => {
   test("has the members that its page promises, all of them and no other", async () => {
     const name = `${registry.host}/team/list:1`;
     await signet("sign", "--key", "key.private", "--all", name, ...flags.slice(2));
+    const mirrored = put(
+      "mirrored.conf",
+      `[[registry]]\nprefix = "registry.example.com"\nlocation = "127.0.0.1:1"\n[[registry.mirror]]\nlocation = "${registry.host}/team"\n`,
+    );
     const documents = await Promise.all([
       explainJson(name, ...flags),
       explainJson(`${registry.host}/team/app:1`, ...flags),
       explainJson("127.0.0.1:1/app:1", ...flags),
+      explainJson("registry.example.com/app:1", ...flags, "--registries-conf", mirrored),
     ]);
     const top = new Set([...documented.keys()].map((path) => path.split(/[.[]/)[0]));
     const seen = new Set<string>();
@@ -287,6 +292,6 @@ describe("the JSON of policy explain", () => {
         }
       }
     }
-    assert.equal(seen.size, 14, [...seen].join(", "));
+    assert.equal(seen.size, 15, [...seen].join(", "));
   });
 });

@@ -7,6 +7,7 @@ import {
   overrideOsOption,
   overrideVariantOption,
   policyOption,
+  registriesConfOption,
   registriesDOption,
   retryTimesOption,
   rootOption,
@@ -15,6 +16,7 @@ import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
 import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
 import { manifestOption, readOfflineOptions, signaturesOption } from "../images/offline-options.ts";
+import type { RegistriesConfAccess } from "../registry/registries-conf-access.ts";
 import type { Runtime } from "../runtime.ts";
 
 const name = "policy explain";
@@ -39,11 +41,13 @@ export const command: Command = {
     "Judges one image as `signet verify` does and shows everything that the verdict depends on: each scope in the order of look-up and the one that governs; the store that was asked for signatures, why that one, and what it answered; each requirement with its keys; each signature with each check. The first check that failed is marked, and the last line is what would help: a command where there is one.",
     "What kept it from being judged (a registry that does not answer, a key that cannot be read) is part of the explanation. The exit status is 0 for an accepted image, 1 for a rejected one, and 2 when it could not be told.",
     "With --manifest no network is asked: the file is judged as if IMAGE were it, with the signatures that lie in the folder that --signatures names, or as unsigned without one.",
+    "An image that registries.conf sends to mirrors or another location is looked for there, and each place that was tried is shown: the policy goes by the name that was asked for; the store of signatures and credentials go by the place that served. With --root no registries.conf counts but the one that --registries-conf names.",
   ],
   arguments: [{ name: "IMAGE", summary: "docker://…, dir:…, oci:… or oci-archive:…; a bare name means docker://" }],
   options: [
     policyOption,
     registriesDOption,
+    registriesConfOption,
     rootOption,
     manifestOption,
     signaturesOption,
@@ -71,7 +75,8 @@ export const command: Command = {
     const { explainImage, parseImageName } = await import("@signet/images");
     const offline = readOfflineOptions(invocation, name);
     const [text] = invocation.arguments as [string];
-    const image = await parseImageName(text);
+    const registriesConf = offline === undefined ? await chooseRegistriesConf(invocation, runtime) : undefined;
+    const image = await parseImageName(text, registriesConf);
     const { readPlatform } = await import("../images/platform-options.ts");
     const options: ExplainOptions = {
       ...(await readTrust(invocation)),
@@ -83,7 +88,8 @@ export const command: Command = {
       ...(offline === undefined ? {} : { offline }),
     };
     await using stack = new AsyncDisposableStack();
-    const registry = offline === undefined ? { registry: await openRegistry(invocation, runtime, stack) } : {};
+    const registry =
+      offline === undefined ? { registry: await openRegistry(invocation, runtime, stack, registriesConf) } : {};
     const explanation = await explainImage(image, { ...options, ...registry });
     if (invocation.get(outputFormatOption) === "json") {
       const { reportExplanation } = await import("../explain/explain-report.ts");
@@ -111,13 +117,25 @@ async function readTrust(
   return { policy, readKeyFile: root === undefined ? readKeyFile : (file) => readKeyFile(resolveInTree(root, file)) };
 }
 
+/** The registries.conf that counts; undefined for another machine's file tree, about whose images this machine's has no say. */
+async function chooseRegistriesConf(
+  invocation: Invocation,
+  runtime: Runtime,
+): Promise<RegistriesConfAccess | undefined> {
+  const isOfTree = invocation.get(rootOption) !== undefined;
+  if (isOfTree && invocation.get(registriesConfOption) === undefined) return undefined;
+  const { openRegistriesConf } = await import("../registry/registries-conf-access.ts");
+  return openRegistriesConf(invocation, runtime);
+}
+
 /** What asking registries and stores takes. Configuration that cannot be read is part of the explanation, not the end of it. */
 async function openRegistry(
   invocation: Invocation,
   runtime: Runtime,
   stack: AsyncDisposableStack,
+  registriesConf: RegistriesConfAccess | undefined,
 ): Promise<NonNullable<ExplainOptions["registry"]>> {
-  const { RegistryClients, fileTreeHost, loadRegistriesD, placeInTree } = await import("@signet/images");
+  const { RegistryClients, fileTreeHost, loadRegistriesD, placeInTree, pullEndpoints } = await import("@signet/images");
   const { readRegistryAccess } = await import("../registry/registry-access.ts");
   const access = await readRegistryAccess(invocation, registryOptions, runtime);
   const directory = invocation.get(registriesDOption);
@@ -127,7 +145,15 @@ async function openRegistry(
     const loaded = await loadRegistriesD({ host, ...(directory === undefined ? {} : { directory }) });
     for (const warning of loaded.warnings) runtime.terminal.warn(warning);
     const registriesD = root === undefined ? loaded : placeInTree(loaded, root);
-    return { clients: stack.use(new RegistryClients(access)), registriesD };
+    const credentialHelpers = async (): Promise<readonly string[] | undefined> =>
+      (await registriesConf?.load())?.credentialHelpers;
+    return {
+      clients: stack.use(new RegistryClients({ ...access, credentialHelpers })),
+      registriesD,
+      ...(registriesConf === undefined
+        ? {}
+        : { resolveEndpoints: async (reference) => pullEndpoints(await registriesConf.load(), reference) }),
+    };
   } catch (error) {
     if (error instanceof SignetError && error.code !== "proxy-malformed") return error;
     throw error;
@@ -145,6 +171,7 @@ function fixOptions(invocation: Invocation): NonNullable<ExplainOptions["fix"]> 
     policy: [...repeat(policyOption), ...repeat(rootOption)],
     store: repeat(registriesDOption),
     registry: [
+      ...repeat(registriesConfOption),
       ...repeat(registryOptions.authFile),
       ...repeat(registryOptions.certDir),
       ...(isPlain ? ["--tls-verify=false"] : []),

@@ -19,7 +19,8 @@ import type {
 
 /** The whole document: the tree of the text, in one stable shape. Members that do not apply are null. */
 export function reportExplanation(explanation: ImageExplanation): Readonly<Record<string, unknown>> {
-  const { image, verdict, policy, scopes, demands, store, digest, list, manifests, error, fix } = explanation;
+  const { image, verdict, policy, scopes, demands, endpoints, store, digest, list, manifests, error, fix } =
+    explanation;
   return {
     image,
     verdict,
@@ -35,6 +36,13 @@ export function reportExplanation(explanation: ImageExplanation): Readonly<Recor
       verdict: scope.verdict ?? null,
     })),
     requirements: demands.map(reportDemand),
+    endpoints: endpoints.map(({ role, reference, outcome, code, message }) => ({
+      role,
+      reference,
+      outcome,
+      code: code ?? null,
+      message: message ?? null,
+    })),
     store: {
       kind: store.kind,
       label: store.label,

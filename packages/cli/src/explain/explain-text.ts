@@ -49,6 +49,7 @@ export function printExplanation(explanation: ImageExplanation, terminal: Termin
   printTree(
     [
       scopesNode(explanation),
+      ...placesNode(explanation),
       ...manifestsHead(explanation),
       storeNode(explanation),
       ...explanation.demands.map((demand) => demandNode(demand, explanation)),
@@ -129,6 +130,24 @@ function scopeNode(scope: ScopeExplanation, width: number): TreeNode {
             ": ",
           ];
   return { pieces: [name, ...would, summary], hang: 2 };
+}
+
+/** Where registries.conf let the image be looked for. */
+function placesNode({ endpoints }: ImageExplanation): readonly TreeNode[] {
+  if (endpoints.length === 0) return [];
+  return [
+    {
+      pieces: [{ colour: "bold", text: "places  " }, "by registries.conf, in the order in which they were tried"],
+      children: endpoints.map(({ role, reference, outcome, message, code }) => ({
+        pieces: [
+          { colour: outcome === "served" ? "green" : "yellow", text: outcome.padEnd(8) },
+          `${role.padEnd(10)}${reference}`,
+          ...(message === undefined ? [] : [`: ${message} [${code}]`]),
+        ],
+        hang: 2,
+      })),
+    },
+  ];
 }
 
 /** What was fetched, and of a list which part of it is judged. */

@@ -14,6 +14,7 @@ import {
   fixFor,
 } from "@signet/core";
 import type { ExplainedName } from "./explain-image.ts";
+import type { ExplainedPlace } from "./image-places.ts";
 import type { DemandExplanation, ImageExplanation, ManifestExplanation } from "./explanation.ts";
 
 /** Options that commands of fixes repeat, because the explanation was asked with them. Default none. */
@@ -35,12 +36,16 @@ interface Failure {
   readonly failed?: Check;
 }
 
-/** The fix for the first manifest that was rejected, else for the first that could not be told. Undefined when nothing failed. */
+/**
+ * The fix for the first manifest that was rejected, else for the first that could not be told. Undefined when nothing failed.
+ * @param place of an image in a registry, where it is
+ */
 export function chooseFix(
   explanation: ImageExplanation,
   name: ExplainedName,
   requirements: Requirements,
   options: FixOptions,
+  place?: ExplainedPlace,
 ): Fix | undefined {
   const manifest =
     explanation.manifests.find(({ verdict }) => verdict === "rejected") ??
@@ -66,9 +71,20 @@ export function chooseFix(
     signingKeys: signingKeys(explanation.demands, failure.requirement),
     policyOptions: options.policy ?? [],
     storeOptions: options.store ?? [],
-    registryOptions: options.registry ?? [],
+    ...atPlace(place, options.registry ?? []),
   };
   return fixFor(code, situation);
+}
+
+/** A name that registries.conf led to is none of its tables: what they allow there has to be said. */
+function atPlace(
+  place: ExplainedPlace | undefined,
+  options: readonly string[],
+): Pick<FixSituation, "place" | "registryOptions"> {
+  if (place === undefined || place.isNamed) return { registryOptions: options };
+  const { reference, insecure } = place.endpoint;
+  const plain = insecure && !options.includes("--tls-verify=false") ? ["--tls-verify=false"] : [];
+  return { place: reference, registryOptions: [...options, ...plain] };
 }
 
 function findFailure(manifest: ManifestExplanation, requirements: Requirements): Failure | undefined {

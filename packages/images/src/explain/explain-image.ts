@@ -5,7 +5,6 @@ import {
   type Policy,
   type ScopeCandidate,
   SignetError,
-  StoreError,
   UndeterminedError,
   digestAlgorithm,
   digestHex,
@@ -21,7 +20,7 @@ import { attemptsOf } from "../stores/failed-reading.ts";
 import type { SignatureReading } from "../stores/signature-store.ts";
 import { openImageSource } from "../transports/open.ts";
 import type { OfflineImage } from "../transports/offline-source.ts";
-import type { ImageName, ImageSource, RawManifest } from "../transports/transport.ts";
+import type { EndpointAttempt, ImageName, ImageSource, RawManifest } from "../transports/transport.ts";
 import { mapBounded } from "../verify/bounded-map.ts";
 import { readKeyFile } from "../verify/key-file.ts";
 import { type JudgedSource, examineManifest, makeTrustAnchors } from "../verify/manifest-verdict.ts";
@@ -38,9 +37,9 @@ import type {
   LookupExplanation,
   ManifestExplanation,
   ScopeExplanation,
-  StoreExplanation,
 } from "./explanation.ts";
 import { chooseFix, type FixOptions } from "./choose-fix.ts";
+import { type PlaceTeller, RegistryPlaces } from "./image-places.ts";
 import { explainStore, type RegistryStores } from "./store-explanation.ts";
 
 export interface ExplainOptions extends VerifyOptions {
@@ -65,26 +64,18 @@ const PARALLEL_MANIFESTS = 4;
  * @throws PolicyError `policy-malformed` for a scope with no requirement
  */
 export async function explainImage(name: ImageName, options: ExplainOptions): Promise<ImageExplanation> {
-  const { explanation: store, chosen } = await explainStore(name, options.offline, options.registry);
-  const open = async (): Promise<ImageSource> => {
-    const { registry, offline } = options;
-    if (registry instanceof SignetError && offline === undefined && name.transport === "docker") throw registry;
-    return openImageSource(name, {
-      ...(offline === undefined ? {} : { offline }),
-      ...(registry === undefined || registry instanceof SignetError
-        ? {}
-        : {
-            docker: {
-              clients: registry.clients,
-              chooseSignatureStore: () => {
-                if (chosen === undefined) throw new StoreError("registry-unreachable", store.why[0]!);
-                return chosen;
-              },
-            },
-          }),
-    });
-  };
-  return explainSource(name, open, store, options);
+  const { registry, offline } = options;
+  const { reference } = name;
+  if (offline === undefined && reference !== undefined && registry !== undefined && name.transport === "docker") {
+    if (registry instanceof SignetError) {
+      const open = (): Promise<never> => Promise.reject(registry);
+      return explainSource(name, open, { store: async () => explainStore(name, undefined, registry) }, options);
+    }
+    const places = new RegistryPlaces({ ...name, reference }, registry);
+    return explainSource(name, () => openImageSource(name, { docker: places.docker() }), places, options);
+  }
+  const open = (): Promise<ImageSource> => openImageSource(name, offline === undefined ? {} : { offline });
+  return explainSource(name, open, { store: async () => explainStore(name, offline, undefined) }, options);
 }
 
 /** What is explained: any name that a policy can be asked with. */
@@ -98,7 +89,7 @@ export type ExplainedName = JudgedSource["name"] & { readonly transport: string 
 export async function explainSource(
   name: ExplainedName,
   open: () => Promise<ExplainedSource>,
-  store: StoreExplanation,
+  places: PlaceTeller,
   options: ExplainOptions & { readonly isAssumed?: boolean },
 ): Promise<ImageExplanation> {
   const judging = { ...options, trustAnchors: options.trustAnchors ?? makeTrustAnchors(options) };
@@ -109,7 +100,7 @@ export async function explainSource(
     now: options.now,
     ...(options.switches === undefined ? {} : { switches: options.switches }),
   });
-  const story = new Story(name, judging, candidates);
+  const story = new Story(name, judging, candidates, places);
   const fetched = await story.tell(open);
   const verdict = verdictOf(fetched);
   const explanation: ImageExplanation = {
@@ -119,18 +110,20 @@ export async function explainSource(
     policy: options.policy.source,
     scopes: story.scopes(verdict, fetched),
     demands,
-    store,
+    endpoints: fetched.endpoints,
+    store: await places.store(fetched.endpoints),
     digest: fetched.digest,
     ...(fetched.list === undefined ? {} : { list: fetched.list }),
     manifests: fetched.manifests,
     ...(fetched.error === undefined ? {} : { error: fetched.error }),
   };
-  const fix = verdict === "accepted" ? undefined : chooseFix(explanation, name, requirements, options.fix ?? {});
+  const place = places.place?.(fetched.endpoints);
+  const fix = verdict === "accepted" ? undefined : chooseFix(explanation, name, requirements, options.fix ?? {}, place);
   return fix === undefined ? explanation : { ...explanation, fix };
 }
 
 /** What was found about the image itself. */
-interface Told extends Pick<ImageExplanation, "digest" | "list" | "manifests" | "error"> {
+interface Told extends Pick<ImageExplanation, "digest" | "list" | "manifests" | "endpoints" | "error"> {
   /** For each manifest, by what its other scopes were judged. */
   readonly alternatives: readonly ReadonlyMap<string, ExplainedVerdict | "unknown">[];
 }
@@ -142,21 +135,31 @@ function verdictOf({ manifests, error }: Told): ExplainedVerdict {
 }
 
 /** What explaining needs of a source. */
-export type ExplainedSource = Pick<ImageSource, "manifest" | "signatures" | "close">;
+export type ExplainedSource = Pick<ImageSource, "manifest" | "signatures" | "endpoints" | "close">;
+
+/** Also when all of them failed, or what came after the manifest did. */
+function triedPlaces(source: ExplainedSource | undefined, error: SignetError): readonly EndpointAttempt[] {
+  const served = source?.endpoints?.() ?? [];
+  if (served.length > 0) return served;
+  return (error.details["endpoints"] as readonly EndpointAttempt[] | undefined) ?? [];
+}
 
 class Story {
   readonly #name: ExplainedName;
   readonly #options: ExplainOptions & { readonly isAssumed?: boolean };
   readonly #candidates: readonly ScopeCandidate[];
+  readonly #places: PlaceTeller;
 
   constructor(
     name: ExplainedName,
     options: ExplainOptions & { readonly isAssumed?: boolean },
     candidates: readonly ScopeCandidate[],
+    places: PlaceTeller,
   ) {
     this.#name = name;
     this.#options = options;
     this.#candidates = candidates;
+    this.#places = places;
   }
 
   async tell(open: () => Promise<ExplainedSource>): Promise<Told> {
@@ -175,12 +178,13 @@ class Story {
       );
       return {
         ...told,
+        endpoints: source.endpoints?.() ?? [],
         manifests: examined.map(({ manifest }) => manifest),
         alternatives: examined.map(({ alternatives }) => alternatives),
       };
     } catch (error) {
       if (!(error instanceof SignetError)) throw error;
-      return { ...told, manifests: [], alternatives: [], error };
+      return { ...told, endpoints: triedPlaces(source, error), manifests: [], alternatives: [], error };
     } finally {
       await source?.close();
     }
@@ -270,21 +274,19 @@ class Story {
       if (reading !== undefined) found.listSignatures = reading.signatures.length;
     }
     if (codes.has("no-signature")) {
-      const attachments = await this.#findAttachments(raw.namedDigest ?? raw.digest);
+      const attachments = await this.#findAttachments(source, raw.namedDigest ?? raw.digest);
       if (attachments !== undefined) found.attachments = attachments;
     }
     return found;
   }
 
   /** Sigstore signatures that are attached to a manifest under the tag that its digest makes; undefined when it cannot be told. */
-  async #findAttachments(digest: Digest): Promise<{ tag: string; count: number } | undefined> {
-    const { registry, offline } = this.#options;
-    const { reference } = this.#name;
-    if (registry === undefined || registry instanceof SignetError) return undefined;
-    if (offline !== undefined || reference === undefined) return undefined;
+  async #findAttachments(source: ExplainedSource, digest: Digest): Promise<{ tag: string; count: number } | undefined> {
+    const place = this.#places.place?.(source.endpoints?.() ?? []);
+    if (place === undefined) return undefined;
     const tag = `${digestAlgorithm(digest)}-${digestHex(digest)}.sig`;
     try {
-      const manifest = await registry.clients.clientFor(reference.domain).fetchManifest(reference.path, { tag });
+      const manifest = await place.client.fetchManifest(place.endpoint.reference.path, { tag });
       const parsed = parseManifest(manifest.bytes, manifest.declaredMediaType);
       return { tag, count: parsed.kind === "image" ? parsed.layers.length : 0 };
     } catch (error) {

@@ -11,6 +11,7 @@ import type {
   UntrustedClaims,
 } from "@signet/core";
 import type { StoreAttempt } from "../stores/signature-store.ts";
+import type { EndpointAttempt } from "../transports/transport.ts";
 import type { ManifestRole } from "../verify/verify-image.ts";
 
 export type ExplainedVerdict = "accepted" | "rejected" | "undetermined";
@@ -108,6 +109,8 @@ export interface ImageExplanation {
   /** Most specific first; the policy's default last. */
   readonly scopes: readonly ScopeExplanation[];
   readonly demands: readonly DemandExplanation[];
+  /** The places of a registry image that were tried, in order; the one that served it is the last. Empty where its name is the only place. */
+  readonly endpoints: readonly EndpointAttempt[];
   readonly store: StoreExplanation;
   /** Of the image's own manifest; undefined when it could not be fetched. */
   readonly digest: Digest | undefined;

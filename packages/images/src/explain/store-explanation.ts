@@ -2,9 +2,10 @@
 import { type Reference, SignetError } from "@signet/core";
 import { lookasideBase, useSigstoreAttachments } from "../config/registries-d-lookup.ts";
 import type { RegistriesD } from "../config/registries-d.ts";
-import type { RegistryClients } from "../registry/client.ts";
+import type { RegistryClient, RegistryClients } from "../registry/client.ts";
 import { type ChosenStore, chooseSignatureStore } from "../stores/choose-store.ts";
 import type { SignatureStore } from "../stores/signature-store.ts";
+import type { DockerOptions } from "../transports/docker.ts";
 import { noSignaturesGiven, type OfflineImage } from "../transports/offline-source.ts";
 import type { ImageName } from "../transports/transport.ts";
 import type { StoreExplanation } from "./explanation.ts";
@@ -13,44 +14,63 @@ import type { StoreExplanation } from "./explanation.ts";
 export interface RegistryStores {
   readonly clients: RegistryClients;
   readonly registriesD: RegistriesD;
+  /** Where to read an image; see `pullEndpoints`. Default: at the place its name says. */
+  readonly resolveEndpoints?: NonNullable<DockerOptions["resolveEndpoints"]>;
 }
 
-/**
- * Says where signatures are, and for a registry chooses the store.
- * @returns with `chosen` undefined for images outside of registries, and when the registry could not be asked; `why` says so then
- */
-export async function explainStore(
+/** Says where the signatures of an image are that is in no registry that can be asked. */
+export function explainStore(
   name: ImageName,
   offline: OfflineImage | undefined,
-  stores: RegistryStores | SignetError | undefined,
-): Promise<{ readonly explanation: StoreExplanation; readonly chosen?: SignatureStore }> {
-  if (offline !== undefined) return { explanation: explainOffline(offline) };
+  stores: SignetError | undefined,
+): StoreExplanation {
+  if (offline !== undefined) return explainOffline(offline);
   if (name.transport === "dir") {
     const why = ["a dir: image keeps its signatures beside its manifest"];
-    return { explanation: { kind: "folder", label: name.path!, why, isConfigured: true } };
+    return { kind: "folder", label: name.path!, why, isConfigured: true };
   }
-  const { reference } = name;
-  if (reference === undefined || stores === undefined) {
+  if (name.reference === undefined || stores === undefined) {
     const why = [`${name.transport}: images cannot hold signatures`];
-    return { explanation: { kind: "none", label: "no store", why, isConfigured: true } };
+    return { kind: "none", label: "no store", why, isConfigured: true };
   }
-  if (stores instanceof SignetError) {
-    const why = [`it cannot be told which one: ${stores.message}`];
-    return { explanation: { kind: "none", label: "unknown", why, isConfigured: true } };
-  }
-  const { registriesD, clients } = stores;
-  const attachments = useSigstoreAttachments(registriesD, reference);
-  const attached = { enabled: attachments.enabled, why: attachments.explanation };
+  const why = [`it cannot be told which one: ${stores.message}`];
+  return { kind: "none", label: "unknown", why, isConfigured: true };
+}
+
+/** A registry's store, or why none could be chosen; it is described as far as it is known then. */
+export type ExplainedStore = { readonly explanation: StoreExplanation } & (
+  | { readonly chosen: SignatureStore }
+  | { readonly chosen?: undefined; readonly error: SignetError }
+);
+
+/**
+ * Chooses the store of an image in a registry, and says why that one.
+ * @param reference the physical one, as `client` is asked
+ */
+export async function explainRegistryStore(
+  client: RegistryClient,
+  reference: Reference,
+  stores: RegistryStores,
+): Promise<ExplainedStore> {
   try {
-    const chosen = await chooseSignatureStore(clients.clientFor(reference.domain), reference, stores);
-    return {
-      explanation: { ...describeChosen(chosen, reference, registriesD), attachments: attached },
-      chosen: chosen.store,
-    };
+    const chosen = await chooseSignatureStore(client, reference, stores);
+    const explanation = describeChosen(chosen, reference, stores.registriesD);
+    return { explanation: { ...explanation, attachments: attached(reference, stores) }, chosen: chosen.store };
   } catch (error) {
     if (!(error instanceof SignetError)) throw error;
-    return { explanation: { ...describeUnasked(error, reference, registriesD), attachments: attached } };
+    return explainUnasked(error, reference, stores);
   }
+}
+
+/** The store of a registry that cannot or must not be asked. */
+export function explainUnasked(error: SignetError, reference: Reference, stores: RegistryStores): ExplainedStore {
+  const explanation = describeUnasked(error, reference, stores.registriesD);
+  return { explanation: { ...explanation, attachments: attached(reference, stores) }, error };
+}
+
+function attached(reference: Reference, { registriesD }: RegistryStores): StoreExplanation["attachments"] & object {
+  const { enabled, explanation } = useSigstoreAttachments(registriesD, reference);
+  return { enabled, why: explanation };
 }
 
 function explainOffline({ signatures }: OfflineImage): StoreExplanation {

@@ -153,14 +153,19 @@ async function runCase(one: PolicyTestCase, suite: Suite): Promise<CaseResult> {
   try {
     const image = parseCaseImage(one.image.value);
     const { source, isAssumed } = await openCase(one, image, { resolve: suite.resolve, now, keys: suite.keys });
-    const explanation = await explainSource(image, async () => source, caseStore, {
-      policy: suite.policy,
-      now,
-      readKeyFile: suite.readKeyFile,
-      trustAnchors: suite.trustAnchors,
-      isAssumed,
-      ...(one.platform === undefined ? {} : { platform: one.platform }),
-    });
+    const explanation = await explainSource(
+      image,
+      async () => source,
+      { store: async () => caseStore },
+      {
+        policy: suite.policy,
+        now,
+        readKeyFile: suite.readKeyFile,
+        trustAnchors: suite.trustAnchors,
+        isAssumed,
+        ...(one.platform === undefined ? {} : { platform: one.platform }),
+      },
+    );
     const reasons = reasonCodes(explanation);
     const problems = compare(one, explanation, reasons, image, suite.registriesD);
     const outcome = problems.length === 0 ? "passed" : "failed";

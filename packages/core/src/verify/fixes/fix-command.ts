@@ -28,8 +28,13 @@ export function signCommand(situation: FixSituation, more: readonly string[] = [
   const identity = wantedIdentity(situation);
   const own = situation.reference === undefined ? undefined : formatReference(situation.reference);
   if (identity === undefined && own === undefined) return undefined;
-  const forOther = identity === undefined || identity === own ? [] : ["--identity", identity];
-  const words = ["signet", "sign", ...more, "--key", key, ...forOther, situation.image];
+  const { place } = situation;
+  // Signatures go where the image is named to be: of one that came from elsewhere, that has to be named, and whom they are for beside it.
+  const image = place === undefined ? situation.image : `docker://${formatReference(place)}`;
+  const target = place === undefined ? own : formatReference(place);
+  const signedFor = identity ?? own;
+  const forOther = signedFor === undefined || signedFor === target ? [] : ["--identity", signedFor];
+  const words = ["signet", "sign", ...more, "--key", key, ...forOther, image];
   const options = situation.transport === "docker" ? [...situation.storeOptions, ...situation.registryOptions] : [];
   return { command: shellLine([...words, ...options]), placeholders: key === KEY ? [KEY] : [] };
 }

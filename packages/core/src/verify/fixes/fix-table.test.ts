@@ -135,6 +135,15 @@ describe("the fix for an image without a signature", () => {
     assert.match(fix({ requirement: repository! }).command!, / --identity registry\.example\.com\/x:1 /);
   });
 
+  test("signs at the place that registries.conf led to, for the image's own name, and names no store of a mirror as a scope", () => {
+    const place = parseReference("127.0.0.1:5000/proxy/app:1");
+    const store = { ...situation.store!, isConfigured: false };
+    const { command, message } = fix({ place, store });
+    assert.match(command!, / --identity mirror\.local\/team\/app:1 docker:\/\/127\.0\.0\.1:5000\/proxy\/app:1 /);
+    assert.doesNotMatch(message, /trust set/);
+    assert.equal(fixFor("registry-forbidden", { ...situation, place }).command, "signet login 127.0.0.1:5000");
+  });
+
   test("signs every instance of a list that is signed itself", () => {
     assert.match(fix({ list: { digest: other, signatures: 1 } }).command!, /^signet sign --all --key /);
     assert.doesNotMatch(fix({ list: { digest: other, signatures: 0 } }).command!, /--all/);

@@ -170,8 +170,9 @@ function trusted(situation: FixSituation, keys: readonly string[]): Way {
   return trustCommand(situation, { keys, placeholders: keys.includes(KEYFILE) ? [KEYFILE] : [] });
 }
 
-function login({ reference }: FixSituation): Way {
-  return reference === undefined ? noWay : { command: `signet login ${reference.domain}`, placeholders: [] };
+function login({ place, reference }: FixSituation): Way {
+  const domain = (place ?? reference)?.domain;
+  return domain === undefined ? noWay : { command: `signet login ${domain}`, placeholders: [] };
 }
 
 function problemOf({ failed, message }: FixSituation): string {
@@ -185,7 +186,7 @@ function capitalize(text: string): string {
 /** Nothing is signed, or what is signed lies where nobody looked. */
 function fixMissing(situation: FixSituation): ReturnType<FixMaker> {
   if (situation.requirement?.type === "sigstoreSigned") return fixSigstoreMissing(situation);
-  const { list, store, attachments = 0, reference, signature } = situation;
+  const { list, store, attachments = 0, signature } = situation;
   if (list !== undefined && list.signatures > 0) {
     const message =
       "The list is signed and this instance of it is not, while podman, skopeo and CRI-O judge the instance. Sign every instance as well";
@@ -201,6 +202,8 @@ function fixMissing(situation: FixSituation): ReturnType<FixMaker> {
       "No signature was given, so the image counts as unsigned. Name the place of its signatures with --signatures, or sign it";
     return { message, ...signed(situation) };
   }
+  // A command that names a store names a scope of the policy as well, and a mirror is none.
+  const reference = situation.place === undefined ? situation.reference : undefined;
   const published = reference === undefined ? undefined : publicStores.get(reference.domain);
   if (store?.isConfigured === false && reference !== undefined && published !== undefined) {
     const message = `No section of registries.d says where the signatures of ${reference.domain} are, and its maker publishes them at ${published}`;

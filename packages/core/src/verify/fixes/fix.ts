@@ -34,6 +34,8 @@ export interface FixSituation {
   readonly image: string;
   readonly transport: string;
   readonly reference: Reference | undefined;
+  /** Where registries.conf led to, when that is not what the image's name says: the physical name, by which stores and credentials go. */
+  readonly place?: Reference;
   readonly scope: GoverningScope;
   /** All that the scope demands. */
   readonly requirements: Requirements;
