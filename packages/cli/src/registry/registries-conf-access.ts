@@ -38,7 +38,7 @@ export function openRegistriesConf(
     resolveShortName: async (written) => {
       const recorded = file === undefined ? await loadRecordedAliases(host) : undefined;
       const { name, explanation } = resolveShortName(written, await load(), recorded);
-      progress.step(`${written} means ${name}: ${explanation}`);
+      if (explanation !== undefined) progress.step(`${written} means ${name}: ${explanation}`);
       return name;
     },
   };

@@ -7,8 +7,8 @@ import { type ShortNameAlias, hasHost } from "./registry-entry.ts";
 export interface ResolvedShortName {
   /** The name in full form, with the tag or digest that was written. */
   readonly name: string;
-  /** For people: what resolved it. */
-  readonly explanation: string;
+  /** For people: what resolved it; undefined where registries.conf has no say in it. */
+  readonly explanation: string | undefined;
 }
 
 /** True for a name without a host, whose meaning registries.conf decides. */
@@ -35,8 +35,7 @@ export function resolveShortName(
   if (alias?.repository !== undefined)
     return { name: `${alias.repository}${tail}`, explanation: `${short} is an alias in ${alias.file}` };
   const { searchRegistries } = conf;
-  if (searchRegistries === undefined)
-    return { name: formatReference(written), explanation: "no search registries are configured: docker.io" };
+  if (searchRegistries === undefined) return { name: formatReference(written), explanation: undefined };
   const { hosts, file } = searchRegistries;
   const candidates = hosts.map((host) => complete(host, short, tail));
   if (candidates.length === 1)
