@@ -26,6 +26,17 @@ export const errorTable = {
     meaning: "A text that must be standard, padded base64 (RFC 4648 section 4) is not.",
     remedy: "Encode the bytes again with `base64`; URL-safe or unpadded base64 is not accepted.",
   },
+  "catalog-malformed": {
+    kind: "format",
+    meaning:
+      "An operator catalog or bundle is not JSON values or YAML documents of its schemas, says two things at once, or holds nothing.",
+    remedy: "Look at the file and line that are named; `opm validate DIR` reads catalogs too.",
+  },
+  "catalog-undetermined": {
+    kind: "undetermined",
+    meaning: "Something could not be told about images of an operator catalog, and no other one is in error.",
+    remedy: "Make the registries and stores that are named reachable, and audit again.",
+  },
   "certificate-unusable": {
     kind: "format",
     meaning: "A certificate or key for a registry cannot be read, does not fit, or lacks its partner.",

@@ -43,6 +43,8 @@ export {
   MAX_SIGNATURE_BYTES,
 } from "./bytes/limits.ts";
 
+export { foldMemberName } from "./bytes/member-name.ts";
+
 // References
 export {
   formatReference,

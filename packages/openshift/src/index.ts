@@ -51,3 +51,37 @@ export {
   findVerificationConfigMap,
   parseVerificationConfigMap,
 } from "./release/verification-config-map.ts";
+
+// Operator catalogs
+export { auditRules } from "./catalog/audit-rules.ts";
+export type { AuditRule, AuditRuleName, FindingSeverity } from "./catalog/audit-rules.ts";
+export type { Demand, ImageCoverage, ImageForm, ImageReading } from "./catalog/audited-image.ts";
+export { assembleCatalog } from "./catalog/catalog.ts";
+export type {
+  BundleLabels,
+  CatalogBundle,
+  CatalogChannel,
+  CatalogPackage,
+  StructureFinding,
+  UntrustedCatalog,
+} from "./catalog/catalog.ts";
+export { auditCatalog } from "./catalog/catalog-audit.ts";
+export type {
+  AuditFinding,
+  AuditVerdict,
+  AuditedChannel,
+  AuditedImage,
+  AuditedPackage,
+  AuditedUse,
+  CatalogAudit,
+  CatalogAuditOptions,
+  ImageCheck,
+  MirrorCheck,
+} from "./catalog/catalog-audit.ts";
+export type { CatalogDocuments } from "./catalog/catalog-files.ts";
+export { readCatalogFolder } from "./catalog/catalog-folder.ts";
+export { readCatalogImage } from "./catalog/catalog-image.ts";
+export type { CatalogImage } from "./catalog/catalog-image.ts";
+export type { ImageRole, ImageUse } from "./catalog/cluster-service-version.ts";
+export type { DocumentPlace } from "./catalog/document-tree.ts";
+export type { UntrustedCatalogDocument } from "./catalog/catalog-document.ts";

@@ -40,6 +40,10 @@ export interface TestImageOptions {
   readonly format?: TestImageFormat;
   /** Further files of the top layer, by name. */
   readonly files?: Readonly<Record<string, string>>;
+  /** The same for lower layers, by their position from 0, the lowest. */
+  readonly lowerFiles?: Readonly<Record<number, Readonly<Record<string, string>>>>;
+  /** Labels beyond its own. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export interface TestBlob {
@@ -86,7 +90,7 @@ export async function buildTestImage(options: TestImageOptions = {}): Promise<Te
   const diffIds: string[] = [];
   const layers: TestBlob[] = [];
   for (let index = 0; index < count; index += 1) {
-    const further = index === count - 1 ? Object.entries(options.files ?? {}) : [];
+    const further = Object.entries((index === count - 1 ? options.files : options.lowerFiles?.[index]) ?? {});
     const tar = await packFiles([[`layer-${index}.bin`, random.bytes(layerBytes)], ...further]);
     const bytes = gzipSync(tar, { level: 9 });
     diffIds.push(digestOf(tar));
@@ -97,7 +101,7 @@ export async function buildTestImage(options: TestImageOptions = {}): Promise<Te
   const configBytes = encodeJson({
     ...platform,
     created,
-    config: { Labels: { "com.example.seed": String(seed) } },
+    config: { Labels: { "com.example.seed": String(seed), ...options.labels } },
     rootfs: { type: "layers", diff_ids: diffIds },
     history: diffIds.map(() => ({ created, created_by: "signet testkit" })),
   });

@@ -53,7 +53,16 @@ export interface NumberOption extends OptionBase {
   readonly maximum: number;
 }
 
-export type OptionSpec = FlagOption | SwitchOption | TextOption | ListOption | NumberOption;
+/** `--report html FILE`: two values, as often as wanted; the first is one of a few. */
+export interface PairOption extends OptionBase {
+  readonly kind: "pair";
+  /** What stands for both values in the help: `FORMAT FILE`. */
+  readonly value: string;
+  /** What the first may be. */
+  readonly choices: readonly string[];
+}
+
+export type OptionSpec = FlagOption | SwitchOption | TextOption | ListOption | NumberOption | PairOption;
 
 /** A positional argument. Only the last one may repeat, and only the last ones may be optional. */
 export interface ArgumentSpec {
@@ -97,10 +106,11 @@ export interface Command {
 export interface Invocation {
   /** Positional arguments in order; their number fits the command's {@link ArgumentSpec}s. */
   readonly arguments: readonly string[];
-  /** The option's value; a flag that was not given is false, a list empty, anything else undefined. */
+  /** The option's value; a flag that was not given is false, a list or pair empty, anything else undefined. */
   get(option: FlagOption): boolean;
   get(option: SwitchOption): boolean | undefined;
   get(option: ListOption): readonly string[];
+  get(option: PairOption): readonly (readonly [string, string])[];
   get(option: NumberOption): number | undefined;
   get(option: TextOption): string | undefined;
 }

@@ -20,11 +20,11 @@ function completionOf(option: OptionSpec): Completion {
 }
 
 function takesValue(option: OptionSpec): boolean {
-  return option.kind === "text" || option.kind === "list" || option.kind === "number";
+  return option.kind !== "flag" && option.kind !== "switch";
 }
 
 function choicesOf(option: OptionSpec): readonly string[] {
-  return option.kind === "text" ? (option.choices ?? []) : [];
+  return option.kind === "text" || option.kind === "pair" ? (option.choices ?? []) : [];
 }
 
 /** Words that may follow `prefix` in a command's name: `list`, `show` after `keys`. */
@@ -140,7 +140,7 @@ if [ "$funcstack[1]" = "_signet" ]; then _signet "$@"; else compdef _signet sign
 }
 
 function zshOption(option: OptionSpec): string {
-  const star = option.kind === "list" ? "*" : "";
+  const star = option.kind === "list" || option.kind === "pair" ? "*" : "";
   const choices = choicesOf(option);
   const completion = completionOf(option);
   const action =
@@ -151,7 +151,8 @@ function zshOption(option: OptionSpec): string {
         : completion === "directory"
           ? "_files -/"
           : " ";
-  const value = takesValue(option) ? `:value:${action}` : "";
+  const second = option.kind === "pair" ? ":file:_files" : "";
+  const value = takesValue(option) ? `:value:${action}${second}` : "";
   const assigned = takesValue(option) ? "=" : "";
   return `'${star}--${option.name}${assigned}[${zshText(option.summary)}]${value}'`;
 }

@@ -2,7 +2,9 @@ import { UsageError } from "@signet/core";
 import type { ArgumentSpec, Command, Invocation, OptionSpec } from "./command.ts";
 import { findNearest } from "./nearest.ts";
 
-type Value = boolean | string | number | readonly string[];
+type Pair = readonly [string, string];
+
+type Value = boolean | string | number | readonly string[] | readonly Pair[];
 
 /** Reads option tokens; shared by what stands before and after the command's name. */
 interface Reader {
@@ -40,9 +42,14 @@ export function parseInvocation(
     arguments: positional,
     get: ((option: OptionSpec) => {
       if (!options.includes(option)) throw new Error(`${command.name} does not declare --${option.name}`);
-      return values.get(option.name) ?? (option.kind === "flag" ? false : option.kind === "list" ? [] : undefined);
+      return values.get(option.name) ?? absentValue(option);
     }) as Invocation["get"],
   };
+}
+
+function absentValue({ kind }: OptionSpec): Value | undefined {
+  if (kind === "flag") return false;
+  return kind === "list" || kind === "pair" ? [] : undefined;
 }
 
 /**
@@ -114,7 +121,7 @@ function readValue(
   attached: string | undefined,
   reader: Reader,
   command: string | undefined,
-): boolean | string | number {
+): boolean | string | number | Pair {
   if (option.kind === "flag") return true;
   if (option.kind === "switch") {
     // A value must be attached, or `--tls-verify docker://…` would swallow the image.
@@ -135,21 +142,29 @@ function readValue(
     return number;
   }
   if (text === "") throw usage(`${shown} must not be empty`, command);
-  const isChoice = option.kind !== "text" || option.otherChoices?.includes(text) === true;
-  if (!isChoice && option.choices !== undefined && !option.choices.includes(text)) {
-    throw usage(`${shown} is one of ${option.choices.join(", ")}, not ${JSON.stringify(text)}`, command);
+  const choices = option.kind === "text" || option.kind === "pair" ? option.choices : undefined;
+  const isOtherChoice = option.kind === "text" && option.otherChoices?.includes(text) === true;
+  if (choices !== undefined && !isOtherChoice && !choices.includes(text)) {
+    throw usage(`${shown} is one of ${choices.join(", ")}, not ${JSON.stringify(text)}`, command);
   }
-  return text;
+  if (option.kind !== "pair") return text;
+  const second = reader.tokens[reader.position++];
+  if (second === undefined || second === "") throw usage(`${shown} needs two values: ${option.value}`, command);
+  return [text, second];
 }
 
 function store(
   option: OptionSpec,
-  value: boolean | string | number,
+  value: boolean | string | number | Pair,
   values: Map<string, Value>,
   command: string | undefined,
 ): void {
   if (option.kind === "list") {
     values.set(option.name, [...((values.get(option.name) as readonly string[] | undefined) ?? []), value as string]);
+    return;
+  }
+  if (option.kind === "pair") {
+    values.set(option.name, [...((values.get(option.name) as readonly Pair[] | undefined) ?? []), value as Pair]);
     return;
   }
   // The last one winning would let a wrapper script's `--policy` be undone without a word.

@@ -1,14 +1,6 @@
 /** Findings as SARIF 2.1.0 (OASIS Standard, 27 March 2020), which code hosts and editors show at the line. */
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { type LintFinding, type LintSeverity, type SignetError, lints } from "@signet/core";
-import { version } from "../version.ts";
-
-const levels: Readonly<Record<LintSeverity, "error" | "warning" | "note">> = {
-  error: "error",
-  warning: "warning",
-  info: "note",
-};
+import { type LintFinding, type SignetError, lints } from "@signet/core";
+import { sarifLevels, uriOf, writeSarifLog } from "../reports/sarif-log.ts";
 
 /** The rule of policies that do not parse; it is no lint. */
 const MALFORMED_RULE = "policy-malformed";
@@ -26,7 +18,7 @@ export function writeSarif(findings: readonly LintFinding[]): unknown {
       return {
         ruleId: lint,
         ruleIndex: lints.findIndex(({ name }) => name === lint),
-        level: levels[severity],
+        level: sarifLevels[severity],
         message: { text: `${what}. ${why} Fix: ${fix}` },
         locations: [
           {
@@ -58,37 +50,13 @@ export function writeSarifFailure(error: SignetError, file: string): unknown {
 
 function sarifLog(results: readonly unknown[], isSuccessful: boolean): unknown {
   const rules = [
-    ...lints.map(({ name, severity, reason, fix }) => ({
-      id: name,
-      shortDescription: { text: name.replaceAll("-", " ") },
-      fullDescription: { text: reason },
-      help: { text: fix },
-      defaultConfiguration: { level: levels[severity] },
-    })),
+    ...lints.map(({ name, severity, reason, fix }) => ({ name, severity, reason, fix })),
     {
-      id: MALFORMED_RULE,
-      shortDescription: { text: "policy malformed" },
-      fullDescription: { text: "The policy cannot be read: nothing is accepted by it." },
-      help: { text: "Correct the place that is named." },
-      defaultConfiguration: { level: "error" },
+      name: MALFORMED_RULE,
+      severity: "error" as const,
+      reason: "The policy cannot be read: nothing is accepted by it.",
+      fix: "Correct the place that is named.",
     },
   ];
-  return {
-    $schema: "https://json.schemastore.org/sarif-2.1.0.json",
-    version: "2.1.0",
-    runs: [
-      {
-        tool: { driver: { name: "signet", semanticVersion: version, rules } },
-        invocations: [{ executionSuccessful: isSuccessful }],
-        columnKind: "unicodeCodePoints",
-        results,
-      },
-    ],
-  };
-}
-
-/** Relative paths stay relative, as code hosts want them. */
-function uriOf(file: string): string {
-  if (file.startsWith("/")) return pathToFileURL(resolve(file)).href;
-  return file.split("/").map(encodeURIComponent).join("/");
+  return writeSarifLog(rules, results, isSuccessful);
 }

@@ -30,19 +30,30 @@ export interface TarFilesOptions {
   readonly location: string;
 }
 
+/** One entry of a tar stream, as it passes. */
+export interface TarEntry {
+  /** Clean and relative; a name that climbs keeps its `..`. */
+  readonly name: string;
+  /** `file` for a regular file, `folder`, or `other`: links, devices and the rest. */
+  readonly kind: "file" | "folder" | "other";
+  /** Bytes. */
+  readonly size: number;
+  /** Its content, once and only until the visit ends; what is not read is passed over. */
+  readonly content: AsyncIterable<Uint8Array>;
+}
+
 /**
- * Reads the wanted regular files of a tar stream, in its order; of a name that stands twice the last one counts, as when a layer is unpacked. The stream is read to its
- * end, so that whoever hashes it on the way knows the whole. Links are never followed.
+ * Visits every entry of a tar stream, in its order, with no more than one chunk of it in memory. The stream is read to its end, so that whoever hashes it on the way knows
+ * the whole. Links are never followed; a name may stand several times.
  *
- * @throws FormatError `image-malformed` for what is no tar, ends too early or repeats without end; `input-too-large` for a wanted file that is larger than wanted
+ * @throws FormatError `image-malformed` for what is no tar, ends too early or repeats without end; and what the visit throws
  */
-export async function readTarFiles(
+export async function visitTarEntries(
   chunks: AsyncIterable<Uint8Array>,
-  options: TarFilesOptions,
-): Promise<readonly TarFile[]> {
-  const { wanted, location } = options;
+  location: string,
+  visit: (entry: TarEntry) => Promise<void>,
+): Promise<void> {
   const octets = new ChunkReader(chunks, location);
-  const files = new Map<string, TarFile>();
   let longName: string | undefined;
   let longSize: number | undefined;
   for (let count = 0; ; count++) {
@@ -66,19 +77,39 @@ export async function readTarFiles(
     const size = longSize ?? header.size;
     longName = undefined;
     longSize = undefined;
-    const limit = header.type === "0" ? wanted(name) : undefined;
+    const left = { bytes: size };
+    const kind = header.type === "0" ? "file" : header.type === "5" ? "folder" : "other";
+    await visit({ name, kind, size, content: octets.pass(left) });
+    await octets.skip(left.bytes + paddedSize(size) - size);
+  }
+  await octets.drain();
+}
+
+/**
+ * Reads the wanted regular files of a tar stream, in its order; of a name that stands twice the last one counts, as when a layer is unpacked. The stream is read to its
+ * end, so that whoever hashes it on the way knows the whole. Links are never followed.
+ *
+ * @throws FormatError `image-malformed` for what is no tar, ends too early or repeats without end; `input-too-large` for a wanted file that is larger than wanted
+ */
+export async function readTarFiles(
+  chunks: AsyncIterable<Uint8Array>,
+  options: TarFilesOptions,
+): Promise<readonly TarFile[]> {
+  const { wanted, location } = options;
+  const files = new Map<string, TarFile>();
+  await visitTarEntries(chunks, location, async ({ name, kind, size, content }) => {
+    const limit = kind === "file" ? wanted(name) : undefined;
     if (limit === undefined) {
       // Whatever else takes the name later, a folder or a link, the file is gone.
       files.delete(name);
-      await octets.skip(paddedSize(size));
-      continue;
+      return;
     }
     if (size > limit)
       throw new FormatError("input-too-large", `${location}: ${name} has ${size} bytes, the limit is ${limit}`);
-    const bytes = (await octets.takeAll(paddedSize(size))).subarray(0, size);
-    files.set(name, { name, bytes });
-  }
-  await octets.drain();
+    const parts: Uint8Array[] = [];
+    for await (const part of content) parts.push(part);
+    files.set(name, { name, bytes: parts.length === 1 ? parts[0]! : concatBytes(parts) });
+  });
   return [...files.values()];
 }
 
@@ -110,6 +141,17 @@ class ChunkReader {
       this.#rest = this.#rest.subarray(part.length);
     }
     return parts.length === 1 ? parts[0]! : concatBytes(parts);
+  }
+
+  /** The next bytes as they come; `left` counts down. */
+  async *pass(left: { bytes: number }): AsyncGenerator<Uint8Array, void, undefined> {
+    while (left.bytes > 0) {
+      if (this.#rest.length === 0 && !(await this.#more())) throw this.#truncated();
+      const part = this.#rest.subarray(0, left.bytes);
+      this.#rest = this.#rest.subarray(part.length);
+      left.bytes -= part.length;
+      yield part;
+    }
   }
 
   async skip(size: number): Promise<void> {

@@ -38,18 +38,47 @@ export function parseManifestObjects(bytes: Uint8Array, source: string): readonl
       `${source}: ${bytes.length} bytes, the limit is ${MAX_MANIFEST_FILE_BYTES}`,
     );
   }
+  const objects: UntrustedManifestObject[] = [];
+  for (const { value, line } of parseYamlValues(bytes, source)) {
+    if (!isRecord(value)) throw malformedAt(source, "a Kubernetes object is expected here", line);
+    const items = value["items"];
+    const isList = typeof value["kind"] === "string" && value["kind"].endsWith("List") && Array.isArray(items);
+    for (const item of isList ? items : [value]) {
+      if (!isRecord(item)) throw malformedAt(source, "a list holds something else than objects", line);
+      objects.push(describeObject(item));
+    }
+  }
+  return objects;
+}
+
+function malformedAt(source: string, problem: string, line?: number, cause?: unknown): FormatError {
+  return new FormatError("manifest-file-malformed", `${source}${line === undefined ? "" : `:${line}`}: ${problem}`, {
+    cause,
+  });
+}
+
+/**
+ * The values of YAML documents, JSON among them, with the line at which each begins. Empty documents are passed over; keys that contradict each other are refused, as are
+ * aliases that stand for very much.
+ *
+ * @param bytes bounded by the caller
+ * @param firstLine the line of `source` at which they begin
+ * @throws FormatError `manifest-file-malformed` with the line
+ */
+export function parseYamlValues(
+  bytes: Uint8Array,
+  source: string,
+  firstLine = 1,
+): readonly { readonly value: unknown; readonly line: number }[] {
   const lines = new LineCounter();
-  const malformed = (problem: string, line?: number, cause?: unknown): FormatError =>
-    new FormatError("manifest-file-malformed", `${source}${line === undefined ? "" : `:${line}`}: ${problem}`, {
-      cause,
-    });
+  const lineOf = (offset: number): number => lines.linePos(offset).line + firstLine - 1;
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw malformed("it is not UTF-8 text", undefined, cause);
+    throw malformedAt(source, "it is not UTF-8 text", undefined, cause);
   }
-  const objects: UntrustedManifestObject[] = [];
+  const values: { readonly value: unknown; readonly line: number }[] = [];
   const documents = parseAllDocuments(text, {
     lineCounter: lines,
     prettyErrors: false,
@@ -57,33 +86,24 @@ export function parseManifestObjects(bytes: Uint8Array, source: string): readonl
     // Found below: the parser's own check takes quadratic time.
     uniqueKeys: false,
   });
-  if (!Array.isArray(documents)) return objects;
-  if (documents.length > MAX_DOCUMENTS) throw malformed(`more than ${MAX_DOCUMENTS} documents`);
+  if (!Array.isArray(documents)) return values;
+  if (documents.length > MAX_DOCUMENTS) throw malformedAt(source, `more than ${MAX_DOCUMENTS} documents`);
   for (const document of documents) {
     const [problem] = document.errors;
-    if (problem !== undefined) throw malformed(problem.message, lines.linePos(problem.pos[0]).line);
+    if (problem !== undefined) throw malformedAt(source, problem.message, lineOf(problem.pos[0]));
     const repeated = findContradiction(document);
-    if (repeated !== undefined) {
-      const { line } = lines.linePos(repeated.range?.[0] ?? 0);
-      throw malformed("a key stands twice with different values", line);
-    }
-    const line = document.contents === null ? 1 : lines.linePos(document.contents.range[0]).line;
+    if (repeated !== undefined)
+      throw malformedAt(source, "a key stands twice with different values", lineOf(repeated.range?.[0] ?? 0));
+    const line = document.contents === null ? firstLine : lineOf(document.contents.range[0]);
     let value: unknown;
     try {
       value = document.toJS({ maxAliasCount: MAX_ALIASES });
     } catch (cause) {
-      throw malformed("its aliases cannot be followed", line, cause);
+      throw malformedAt(source, "its aliases cannot be followed", line, cause);
     }
-    if (value === null) continue;
-    if (!isRecord(value)) throw malformed("a Kubernetes object is expected here", line);
-    const items = value["items"];
-    const isList = typeof value["kind"] === "string" && value["kind"].endsWith("List") && Array.isArray(items);
-    for (const item of isList ? items : [value]) {
-      if (!isRecord(item)) throw malformed("a list holds something else than objects", line);
-      objects.push(describeObject(item));
-    }
+    if (value !== null) values.push({ value, line });
   }
-  return objects;
+  return values;
 }
 
 /** A key that stands twice in one mapping and says two things. Genuine release manifests repeat a key with the same value, which misleads nobody. */

@@ -10,7 +10,7 @@ import {
   parseManifest,
 } from "@signet/core";
 import { type ImageSource, readImageManifest } from "@signet/images";
-import { readConfigPlatform } from "./release-image.ts";
+import { readImageConfig } from "../layers/image-config.ts";
 import type { ReleaseComponent } from "./release-payload.ts";
 
 /**
@@ -103,7 +103,7 @@ async function look(name: string, digest: Digest, { open, platform }: ComponentC
     if (content.kind === "list" && chooseInstance(content, platform) === undefined)
       return { outcome: "wrong-platform", message: `the list has no image for ${formatPlatform(platform)}` };
     const { manifest } = await readImageManifest(source, platform);
-    const found = await readConfigPlatform(source, manifest);
+    const { platform: found } = await readImageConfig(source, manifest);
     if (found.os !== platform.os || found.architecture !== platform.architecture) {
       return {
         outcome: "wrong-platform",

@@ -1,0 +1,55 @@
+/** What `catalog audit` was asked to look at: files of this machine, or an image. */
+import { lstat } from "node:fs/promises";
+import type { Platform, Reference } from "@signet/core";
+import type { OpenOptions } from "@signet/images";
+import type { UntrustedCatalog } from "@signet/openshift";
+import type { AuditedSource } from "./audit-report.ts";
+
+export interface ReadCatalog {
+  readonly source: AuditedSource;
+  readonly catalog: UntrustedCatalog;
+  /** The image itself; undefined for files, and for images that are no docker references. */
+  readonly reference?: Reference;
+}
+
+/**
+ * Reads a catalog or bundle. A name with a transport is an image; else a file or folder of that name counts, and an image in a registry where there is none.
+ * @throws what reading throws
+ */
+export async function readCatalog(
+  argument: string,
+  platform: Platform,
+  open: () => Promise<OpenOptions>,
+): Promise<ReadCatalog> {
+  const { assembleCatalog, readCatalogFolder, readCatalogImage } = await import("@signet/openshift");
+  const kind = await kindOfPath(argument);
+  if (kind !== "nothing") {
+    const catalog = assembleCatalog(await readCatalogFolder(argument));
+    const folder = argument.replace(/(?<=.)\/+$/, "");
+    const locate = (file: string): string => (kind === "folder" ? `${folder}/${file}` : argument);
+    return { source: { name: argument, digest: null, locate }, catalog };
+  }
+  const { openImageSource, parseImageName } = await import("@signet/images");
+  const name = await parseImageName(argument);
+  await using source = await openImageSource(name, name.transport === "docker" ? await open() : {});
+  const { content, bundle, digest } = await readCatalogImage(source, platform);
+  const { reference } = name;
+  return {
+    source: { name: name.text, digest, locate: (file) => file },
+    catalog: assembleCatalog(content, bundle),
+    ...(reference === undefined ? {} : { reference }),
+  };
+}
+
+async function kindOfPath(argument: string): Promise<"file" | "folder" | "nothing"> {
+  if (argument === "-") return "file";
+  if (/^[a-z][a-z0-9-]*:(?:\/\/)?/.test(argument) && /^(?:docker|dir|oci|oci-archive|docker-archive):/.test(argument))
+    return "nothing";
+  try {
+    const stats = await lstat(argument);
+    return stats.isDirectory() ? "folder" : "file";
+  } catch {
+    // What looks like a path is one, and its absence is said by whoever opens it.
+    return /^(?:\.{0,2}\/|~)/.test(argument) ? "file" : "nothing";
+  }
+}

@@ -1,0 +1,75 @@
+/** A catalog or bundle that lies in files of this machine. */
+import { createReadStream } from "node:fs";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, join, relative, sep } from "node:path";
+import { StoreError } from "@signet/core";
+import { fileError } from "@signet/images";
+import { type CatalogDocuments, CatalogFiles } from "./catalog-files.ts";
+
+/** Levels of folders below the one that was named. */
+const MAX_FOLDER_DEPTH = 32;
+
+/** Bytes read at a time. */
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * Reads a file, or every file of a folder, as a streaming reader: no more than one document is in memory. Links are followed as long as they stay inside the folder.
+ * @param path a file, a folder, or `-` for standard input
+ * @throws StoreError `file-missing`, `file-unreadable`; FormatError `catalog-malformed`, `input-too-large`
+ */
+export async function readCatalogFolder(path: string): Promise<CatalogDocuments> {
+  const files = new CatalogFiles();
+  if (path === "-") {
+    await files.add("standard input", readStream("standard input", { fd: 0, autoClose: false }));
+    return files.finish();
+  }
+  let isFolder: boolean;
+  let root: string;
+  try {
+    isFolder = (await stat(path)).isDirectory();
+    root = await realpath(path);
+  } catch (error) {
+    throw fileError(error, path, "read", "catalog");
+  }
+  if (!isFolder) {
+    await files.add(basename(path), readStream(path, {}));
+    return files.finish();
+  }
+  await readFolder(root, root, files, 0);
+  return files.finish();
+}
+
+async function readFolder(folder: string, root: string, files: CatalogFiles, depth: number): Promise<void> {
+  if (depth > MAX_FOLDER_DEPTH) throw unreadable(folder, `folders are nested deeper than ${MAX_FOLDER_DEPTH} levels`);
+  try {
+    for (const name of (await readdir(folder)).sort()) {
+      const path = join(folder, name);
+      const target = await realpath(path);
+      if (target !== root && !target.startsWith(`${root}${sep}`))
+        throw unreadable(path, "it is a link that leads out of the catalog's folder");
+      const stats = await stat(target);
+      if (stats.isDirectory()) await readFolder(path, root, files, depth + 1);
+      // A pipe would make the reader wait for ever.
+      else if (!stats.isFile()) throw unreadable(path, "it is neither a file nor a folder");
+      else await files.add(relative(root, path).split(sep).join("/"), readStream(path, {}));
+    }
+  } catch (error) {
+    throw fileError(error, folder, "read", "catalog");
+  }
+}
+
+async function* readStream(
+  path: string,
+  options: { readonly fd?: number; readonly autoClose?: boolean },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    // Each chunk has memory of its own, so that what is cut out of one is not overwritten.
+    yield* createReadStream(path, { ...options, highWaterMark: CHUNK_BYTES }) as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    throw fileError(error, path, "read", "catalog");
+  }
+}
+
+function unreadable(path: string, problem: string): StoreError {
+  return new StoreError("file-unreadable", `cannot read catalog ${path}: ${problem}`, { side: "local" });
+}
