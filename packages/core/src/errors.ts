@@ -361,6 +361,11 @@ export const errorTable = {
       "No secret key that can sign: none in the file or keyring, or expired, revoked, kept elsewhere, or not for signing.",
     remedy: "Follow the reason in the message; `signet keys show` lists what a key can do.",
   },
+  "server-missing": {
+    kind: "store",
+    meaning: "What was asked for is kept by a Signet server, and there is none.",
+    remedy: "Leave the option out; the verdict itself needs no server.",
+  },
   "short-name-ambiguous": {
     kind: "usage",
     meaning: "An image name without a registry could mean several images, or none, by registries.conf.",

@@ -149,7 +149,9 @@ function readValue(
   }
   if (option.kind !== "pair") return text;
   const second = reader.tokens[reader.position++];
-  if (second === undefined || second === "") throw usage(`${shown} needs two values: ${option.value}`, command);
+  // A forgotten file would else be named after the option that follows.
+  if (second === undefined || second === "" || second.startsWith("--"))
+    throw usage(`${shown} needs two values: ${option.value}`, command);
   return [text, second];
 }
 

@@ -1,0 +1,231 @@
+import {
+  MAX_KEYRING_BYTES,
+  PolicyError,
+  type Reference,
+  RejectedError,
+  StoreError,
+  dockerPolicyIdentity,
+  formatReference,
+  parseKeyring,
+  parseReference,
+  signedByPolicy,
+} from "@signet/core";
+import { nodeEngine } from "@signet/core/node-engine";
+import type { ManifestVerdict, StoredSignature } from "@signet/images";
+import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
+import { outputFormatOption, registriesDOption, retryTimesOption } from "../command-line/common-options.ts";
+import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
+import { usage } from "../command-line/parse.ts";
+import { registryOptions } from "../command-line/registry-options.ts";
+import { openImageAccess } from "../images/image-access.ts";
+import type { Runtime } from "../runtime.ts";
+
+const name = "verify-image-signature";
+
+const DEFAULT_PUBLIC_KEY = "/etc/pki/rpm-gpg/RPM-GPG-KEY-redhat-release";
+
+const expectedIdentityOption: TextOption = {
+  kind: "text",
+  name: "expected-identity",
+  value: "REF",
+  summary: "What must have been signed: this name with its tag; with a digest any tag of the repository",
+  completion: "nothing",
+};
+const publicKeyOption: TextOption = {
+  kind: "text",
+  name: "public-key",
+  value: "FILE",
+  summary: `Public keys, any of which may have signed (default ${DEFAULT_PUBLIC_KEY})`,
+  completion: "file",
+};
+const registryUrlOption: TextOption = {
+  kind: "text",
+  name: "registry-url",
+  value: "HOST[:PORT]",
+  summary: "Ask this registry instead of the one in IMAGE",
+  completion: "nothing",
+};
+const saveOption: FlagOption = {
+  kind: "flag",
+  name: "save",
+  summary: "Keep the result at a Signet server, which this version does not have",
+};
+const removeAllOption: FlagOption = {
+  kind: "flag",
+  name: "remove-all",
+  summary: "Remove all results that a Signet server keeps, which this version does not have",
+};
+
+export const command: Command = {
+  name,
+  summary: "Verify the signatures of an image as oc adm verify-image-signature does",
+  description: [
+    "Fetches the manifest of IMAGE and judges each signature that is stored for it: by the public keys, for its digest, and for the expected identity. Signatures are read from where they are kept for that image: the registry's signatures API, or the lookaside store that registries.d names. Of a manifest list the list itself is judged.",
+    "The exit status is 0 when at least one signature is good, 1 when none is, 2 when it could not be told. oc exits with 0 whatever it finds.",
+  ],
+  arguments: [
+    { name: "IMAGE", summary: "A pull spec, such as registry.example.com/app@sha256:…; a digest alone names no place" },
+  ],
+  options: [
+    expectedIdentityOption,
+    publicKeyOption,
+    saveOption,
+    removeAllOption,
+    registryUrlOption,
+    outputFormatOption,
+    registriesDOption,
+    ...registryOptions.all,
+    retryTimesOption,
+    ...openPgpOptions,
+  ],
+  examples: [
+    {
+      line: "signet verify-image-signature registry.redhat.io/ubi9@sha256:0da6316466d60a3a4535d5fed3589feb0391989982fba59d47d4c729912d6363 --expected-identity=registry.redhat.io/ubi9:latest",
+      purpose: "By Red Hat's keys of this machine",
+    },
+  ],
+  async run(invocation, runtime) {
+    refuseServerOptions(invocation);
+    const identity = readIdentity(invocation.get(expectedIdentityOption));
+    const [image] = invocation.arguments as [string];
+    const place = readImage(image, invocation.get(registryUrlOption));
+    const { readInput } = await import("../terminal/input.ts");
+    const keyFile = invocation.get(publicKeyOption) ?? DEFAULT_PUBLIC_KEY;
+    const keys = await readInput(keyFile, MAX_KEYRING_BYTES, "--public-key");
+    const { certificates, warnings } = parseKeyring(keys, nodeEngine);
+    for (const warning of warnings) runtime.terminal.warn(`${keyFile}: ${warning}`);
+    // Whatever the image has, nothing can be told without a key.
+    if (certificates.length === 0)
+      throw new PolicyError("no-trust-anchors", `--public-key ${keyFile} holds no OpenPGP public key`);
+    return verify({ image, place, identity, keys }, invocation, runtime);
+  },
+};
+
+/** Before anything else is done: nobody must believe that a result was kept. */
+function refuseServerOptions(invocation: Invocation): void {
+  const option = [saveOption, removeAllOption].find((candidate) => invocation.get(candidate));
+  if (option === undefined) return;
+  throw new StoreError("server-missing", `--${option.name} needs a Signet server, which this version does not have`, {
+    side: "destination",
+    hint: `leave --${option.name} out; nothing was verified or changed`,
+  });
+}
+
+/** As oc reads it: a name alone stands for its tag latest. */
+function readIdentity(text: string | undefined): Reference {
+  if (text === undefined) throw usage("the --expected-identity is required", name);
+  let reference: Reference;
+  try {
+    reference = parseReference(text);
+  } catch {
+    throw usage(
+      "the --expected-identity must be valid image reference",
+      name,
+      "write it as registry.example.com/app:1",
+    );
+  }
+  if (reference.tag !== undefined && reference.digest !== undefined) {
+    const problem = "Docker references with both a tag and digest are currently not supported";
+    throw usage(problem, name, "leave the tag or the digest of --expected-identity out");
+  }
+  return reference.tag === undefined && reference.digest === undefined ? { ...reference, tag: "latest" } : reference;
+}
+
+/** The image's place; a bare digest, which names an Image object of a cluster, names none. */
+function readImage(image: string, registry: string | undefined): Reference {
+  if (/^sha(?:256|384|512):[0-9a-f]*$/i.test(image)) {
+    throw usage(
+      `${image} is a digest alone: it does not say in which registry and repository the image is`,
+      name,
+      "write REGISTRY/NAME@sha256:…; `oc get image DIGEST -o jsonpath={.dockerImageReference}` has it",
+    );
+  }
+  const reference = parsePullSpec(image, "IMAGE");
+  if (reference.tag !== undefined && reference.digest !== undefined)
+    throw usage(`${image} has both a tag and a digest`, name, "leave the tag out: the digest alone names the image");
+  if (registry === undefined) return reference;
+  const moved = parsePullSpec(`${registry}/${reference.path}`, "--registry-url");
+  if (moved.domain !== registry || moved.path !== reference.path)
+    throw usage(`--registry-url ${registry} is not written HOST[:PORT]`, name);
+  return { ...reference, domain: registry };
+}
+
+function parsePullSpec(text: string, what: string): Reference {
+  try {
+    return parseReference(text.replace(/^docker:\/\//, ""));
+  } catch (error) {
+    throw usage(`${what}: ${error instanceof Error ? error.message : "malformed"}`, name);
+  }
+}
+
+interface Question {
+  /** As it was given. */
+  readonly image: string;
+  readonly place: Reference;
+  readonly identity: Reference;
+  /** A key file's content. */
+  readonly keys: Uint8Array;
+}
+
+/** How one signature was judged. */
+interface Judged {
+  readonly signature: StoredSignature;
+  readonly result: ManifestVerdict;
+}
+
+async function verify(question: Question, invocation: Invocation, runtime: Runtime): Promise<ExitCode> {
+  const { image, place, identity, keys } = question;
+  const { judgeManifest, openImageSource, parseImageName } = await import("@signet/images");
+  await using access = await openImageAccess(invocation, registryOptions, runtime);
+  await using source = await openImageSource(await parseImageName(`docker://${formatReference(place)}`), access.open);
+  const manifest = await source.manifest();
+  const { signatures, store, attempts, warnings } = await source.signatures(manifest.namedDigest ?? manifest.digest);
+  for (const warning of warnings) runtime.terminal.warn(warning);
+  const options = { policy: signedByPolicy([keys]), now: runtime.now(), switches: readSwitches(invocation) };
+  // oc judges the expected identity's name by matchRepoDigestOrExact, which is also what the policy here has.
+  const named = { text: image, reference: identity, policyIdentity: dockerPolicyIdentity(identity) };
+  const judged: Judged[] = [];
+  // One at a time, as oc does: what is wrong with one must be said whatever the others are.
+  for (const signature of signatures) {
+    const single = async () => ({ store, attempts, warnings: [], signatures: [signature] });
+    judged.push({ signature, result: await judgeManifest({ name: named, signatures: single }, manifest, options) });
+  }
+  if (invocation.get(outputFormatOption) === "json") {
+    runtime.terminal.json(reportAll(question, manifest.digest, store, judged));
+  } else print(image, manifest.digest, store, judged, runtime);
+  return judged.some(({ result }) => result.verdict.verdict === "accepted") ? exitCodes.done : exitCodes.rejected;
+}
+
+/** Digits of a short key id, which is what oc shows. */
+const KEY_ID_DIGITS = 16;
+
+function print(image: string, digest: string, store: string, judged: readonly Judged[], { terminal }: Runtime): void {
+  if (judged.length === 0)
+    throw new RejectedError("image-rejected", `${digest} does not have any signature`, {
+      hint: `${store} was asked; registries.d says where signatures are`,
+    });
+  for (const { signature, result } of judged) {
+    const { verdict } = result;
+    if (verdict.verdict === "accepted") {
+      const keyId = verdict.signers[0]?.signingFingerprint.slice(-KEY_ID_DIGITS) ?? "";
+      terminal.line(`image "${image}" identity is now confirmed (signed by GPG key "${keyId}")`);
+      continue;
+    }
+    const why = verdict.reasons.map(({ message }) => message).join("; ");
+    const failed = `error verifying signature ${signature.location} for image ${image}`;
+    terminal.note(`${failed} (verification status will be removed): signature rejected: ${why}`);
+  }
+  terminal.line(`Neither --save nor --remove-all were passed, image "${image}" not updated`);
+}
+
+function reportAll({ image, identity }: Question, digest: string, store: string, judged: readonly Judged[]): unknown {
+  const signatures = judged.map(({ signature, result: { verdict } }) => ({
+    location: signature.location,
+    verdict: verdict.verdict,
+    signer: verdict.verdict === "accepted" ? (verdict.signers[0] ?? null) : null,
+    reasons: verdict.verdict === "accepted" ? [] : verdict.reasons,
+  }));
+  const verdict = signatures.some((signature) => signature.verdict === "accepted") ? "accepted" : "rejected";
+  return { image, digest, expectedIdentity: formatReference(identity), verdict, store, signatures };
+}
