@@ -38,7 +38,7 @@ export function printAudit(report: AuditReport, terminal: Terminal): void {
   }
   for (const finding of findings.slice(0, MAX_PRINTED)) {
     const { severity, rule, message, place } = finding;
-    terminal.line("  ", ...paint(severity), `${subjectOf(finding)}`);
+    terminal.line("  ", ...paint(severity), subjectOf(finding));
     const where = place === undefined ? "" : `  (${place.file}:${place.line})`;
     terminal.line(" ".repeat(WIDTH + 2), `${rule}: ${message}${where}`);
   }

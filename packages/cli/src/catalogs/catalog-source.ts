@@ -1,8 +1,8 @@
 /** What `catalog audit` was asked to look at: files of this machine, or an image. */
-import { lstat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import type { Platform, Reference } from "@signet/core";
-import type { OpenOptions } from "@signet/images";
 import type { UntrustedCatalog } from "@signet/openshift";
+import type { ImageAccess } from "../images/image-access.ts";
 import type { AuditedSource } from "./audit-report.ts";
 
 export interface ReadCatalog {
@@ -19,7 +19,7 @@ export interface ReadCatalog {
 export async function readCatalog(
   argument: string,
   platform: Platform,
-  open: () => Promise<OpenOptions>,
+  access: () => Promise<ImageAccess>,
 ): Promise<ReadCatalog> {
   const { assembleCatalog, readCatalogFolder, readCatalogImage } = await import("@signet/openshift");
   const kind = await kindOfPath(argument);
@@ -30,8 +30,9 @@ export async function readCatalog(
     return { source: { name: argument, digest: null, locate }, catalog };
   }
   const { openImageSource, parseImageName } = await import("@signet/images");
-  const name = await parseImageName(argument);
-  await using source = await openImageSource(name, name.transport === "docker" ? await open() : {});
+  const { names, open } = await access();
+  const name = await parseImageName(argument, names);
+  await using source = await openImageSource(name, open);
   const { content, bundle, digest } = await readCatalogImage(source, platform);
   const { reference } = name;
   return {
@@ -43,10 +44,9 @@ export async function readCatalog(
 
 async function kindOfPath(argument: string): Promise<"file" | "folder" | "nothing"> {
   if (argument === "-") return "file";
-  if (/^[a-z][a-z0-9-]*:(?:\/\/)?/.test(argument) && /^(?:docker|dir|oci|oci-archive|docker-archive):/.test(argument))
-    return "nothing";
+  if (/^(?:docker|dir|oci|oci-archive|docker-archive|containers-storage):/.test(argument)) return "nothing";
   try {
-    const stats = await lstat(argument);
+    const stats = await stat(argument);
     return stats.isDirectory() ? "folder" : "file";
   } catch {
     // What looks like a path is one, and its absence is said by whoever opens it.

@@ -151,7 +151,7 @@ describe("catalog audit", () => {
         { ...bundleOf("good.v1", [`${registry.host}/team/lib@${lib!.digest}`]), package: "good" },
       )}`,
     );
-    const before = registry.log.length;
+    const earlier = registry.log.length;
     const { run, report } = await auditJson(
       "--check",
       "--policy",
@@ -179,7 +179,7 @@ describe("catalog audit", () => {
     );
     const { byDigest, byTag, signed, accepted, rejected, mirrored, missingInMirror } = report.summary;
     assert.deepEqual([byDigest, byTag, signed, accepted, rejected, mirrored, missingInMirror], [4, 1, 4, 4, 1, 3, 1]);
-    const asked = registry.log.slice(before).filter(({ path }) => path === `/v2/team/app/manifests/${app!.digest}`);
+    const asked = registry.log.slice(earlier).filter(({ path }) => path === `/v2/team/app/manifests/${app!.digest}`);
     assert.equal(asked.length, 1, JSON.stringify(asked));
   });
 

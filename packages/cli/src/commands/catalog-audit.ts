@@ -8,6 +8,7 @@ import {
   overrideOsOption,
   overrideVariantOption,
   policyOption,
+  registriesConfOption,
   registriesDOption,
   retryTimesOption,
 } from "../command-line/common-options.ts";
@@ -70,6 +71,7 @@ export const command: Command = {
     outputFormatOption,
     jobsOption,
     registriesDOption,
+    registriesConfOption,
     overrideOsOption,
     overrideArchOption,
     overrideVariantOption,
@@ -98,7 +100,7 @@ export const command: Command = {
     const { readCatalog } = await import("../catalogs/catalog-source.ts");
     const policy = await readPolicy(invocation);
     runtime.progress.step(`Reading ${argument}`);
-    const read = await readCatalog(argument, readPlatform(invocation), async () => (await access.get()).open);
+    const read = await readCatalog(argument, readPlatform(invocation), () => access.get());
     const { auditCatalog } = await import("@signet/openshift");
     const audit = await auditCatalog(read.catalog, {
       ...(await auditOptions(policy, access, invocation, runtime)),

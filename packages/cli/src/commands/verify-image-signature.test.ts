@@ -133,11 +133,11 @@ test("another registry may have the image; the name that was signed is not asked
 
 test("options that need a server are refused before anything else, and wrong command lines are 64", async () => {
   for (const option of ["--save", "--remove-all"]) {
-    const before = registry.log.length;
+    const asked = registry.log.length;
     const run = await signet("not//valid", option, "--public-key", folder.join("missing"));
     assert.equal(run.status, 2);
     assert.match(run.stderr, new RegExp(`^error: ${option} needs a Signet server`));
-    assert.equal(registry.log.length, before);
+    assert.equal(registry.log.length, asked);
   }
   for (const [args, message] of [
     [[image], /the --expected-identity is required/],

@@ -13,7 +13,12 @@ import {
 import { nodeEngine } from "@signet/core/node-engine";
 import type { ManifestVerdict, StoredSignature } from "@signet/images";
 import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
-import { outputFormatOption, registriesDOption, retryTimesOption } from "../command-line/common-options.ts";
+import {
+  outputFormatOption,
+  registriesConfOption,
+  registriesDOption,
+  retryTimesOption,
+} from "../command-line/common-options.ts";
 import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
 import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
 import { usage } from "../command-line/parse.ts";
@@ -75,6 +80,7 @@ export const command: Command = {
     registryUrlOption,
     outputFormatOption,
     registriesDOption,
+    registriesConfOption,
     ...registryOptions.all,
     retryTimesOption,
     ...openPgpOptions,

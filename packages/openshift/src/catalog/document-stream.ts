@@ -163,11 +163,10 @@ class JsonSplitter {
     this.#isEscaped = isEscaped;
   }
 
-  *end(): Generator<DocumentText, void, undefined> {
-    if (this.#depth > 0) {
-      const began = `the JSON object that begins at line ${this.#pending.line} has no end`;
-      throw catalogMalformed(this.#location, this.#line, began);
-    }
+  end(): readonly DocumentText[] {
+    if (this.#depth === 0) return [];
+    const began = `the JSON object that begins at line ${this.#pending.line} has no end`;
+    throw catalogMalformed(this.#location, this.#line, began);
   }
 }
 
@@ -219,9 +218,9 @@ class YamlSplitter {
     this.#pending.add(bytes.subarray(from, at));
   }
 
-  *end(): Generator<DocumentText, void, undefined> {
+  end(): readonly DocumentText[] {
     this.#pending.add(this.#held);
-    if (this.#hasContent || this.#held.length > 0) yield this.#take();
+    return this.#hasContent || this.#held.length > 0 ? [this.#take()] : [];
   }
 
   #take(): DocumentText {
