@@ -36,6 +36,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   "release trust": () => import("./commands/release-trust.ts"),
   "verify-image-signature": () => import("./commands/verify-image-signature.ts"),
   "catalog audit": () => import("./commands/catalog-audit.ts"),
+  "machineconfig render": () => import("./commands/machineconfig-render.ts"),
   login: () => import("./commands/login.ts"),
   logout: () => import("./commands/logout.ts"),
   completion: () => import("./commands/completion.ts"),

@@ -26,6 +26,13 @@ export const errorTable = {
     meaning: "A text that must be standard, padded base64 (RFC 4648 section 4) is not.",
     remedy: "Encode the bytes again with `base64`; URL-safe or unpadded base64 is not accepted.",
   },
+  "butane-malformed": {
+    kind: "format",
+    meaning:
+      "A Butane file does not parse, holds something that is not known or not rendered, or would make a MachineConfig that no node accepts.",
+    remedy:
+      "Correct the place that the message names; the specification of Butane's variant `openshift` lists every field.",
+  },
   "catalog-malformed": {
     kind: "format",
     meaning:
@@ -190,6 +197,12 @@ export const errorTable = {
     kind: "usage",
     meaning: "A key that was to be made was described in a way that makes no key.",
     remedy: "Give a user id, an algorithm of the list, and an expiry above 0 seconds or none.",
+  },
+  "machineconfig-malformed": {
+    kind: "format",
+    meaning:
+      "A file is neither a MachineConfig nor an Ignition document, or a file in it is none that a node could write.",
+    remedy: "Look at the file of the node that the message names; `oc get mc NAME -o yaml` prints a MachineConfig.",
   },
   "manifest-file-malformed": {
     kind: "format",

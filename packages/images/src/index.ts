@@ -51,14 +51,15 @@ export type { GpgOptions } from "./signers/run-gpg.ts";
 // Configuration of trust, signature stores, verifying and signing images
 export { currentHost, fileTreeHost, systemPath } from "./config/host-environment.ts";
 export type { HostEnvironment } from "./config/host-environment.ts";
-export { gatherPolicyFacts } from "./config/policy-facts.ts";
+export { describeStores, gatherPolicyFacts } from "./config/policy-facts.ts";
 export type { PolicyFactsOptions } from "./config/policy-facts.ts";
 export { replacePolicyFile } from "./config/policy-replacement.ts";
 export { findPolicyFile, loadPolicy } from "./config/policy-file.ts";
 export type { LoadedPolicy, PolicyFileOptions } from "./config/policy-file.ts";
 export { loadRegistriesD } from "./config/registries-d.ts";
 export type { RegistriesD, RegistriesDOptions } from "./config/registries-d.ts";
-export type { Located, LookasideKey, RegistriesDSection } from "./config/registries-d-file.ts";
+export { parseRegistriesDFile } from "./config/registries-d-file.ts";
+export type { Located, LookasideKey, RegistriesDFile, RegistriesDSection } from "./config/registries-d-file.ts";
 export { lookasideBase, lookasideBaseOfScope, useSigstoreAttachments } from "./config/registries-d-lookup.ts";
 export type { AttachmentsChoice, LookasideAccess, LookasideChoice } from "./config/registries-d-lookup.ts";
 export { isEqualSignature } from "./sign/equal-signature.ts";

@@ -85,3 +85,28 @@ export type { CatalogImage } from "./catalog/catalog-image.ts";
 export type { ImageRole, ImageUse } from "./catalog/cluster-service-version.ts";
 export type { DocumentPlace } from "./catalog/document-tree.ts";
 export type { UntrustedCatalogDocument } from "./catalog/catalog-document.ts";
+
+// Node configuration
+export { ROLE_LABEL, explainBadPath, isObjectName, parseButane } from "./machine-config/butane-config.ts";
+export type {
+  ButaneConfig,
+  ButaneContents,
+  ButaneFile,
+  ButaneOpenShift,
+  ButaneOwner,
+  ButaneTree,
+  ReadButane,
+} from "./machine-config/butane-config.ts";
+export { DEFAULT_BUTANE_VERSION, butaneVersionRange, findButaneVersion } from "./machine-config/butane-version.ts";
+export type { ButaneVersion } from "./machine-config/butane-version.ts";
+export type { IgnitionContents } from "./machine-config/data-url.ts";
+export { embedKeys } from "./machine-config/key-embedding.ts";
+export { openLocalFolder } from "./machine-config/local-folder.ts";
+export type { LocalFolder, TreeFile } from "./machine-config/local-folder.ts";
+export { renderButane, renderFiles, roleOf, writeMachineConfig } from "./machine-config/machine-config.ts";
+export type { FileToWrite, IgnitionFile, MachineConfig } from "./machine-config/machine-config.ts";
+export { nodeFilesOf, parseNodeFiles } from "./machine-config/node-file.ts";
+export type { UntrustedNodeFile, UntrustedNodeFiles, UntrustedOwner } from "./machine-config/node-file.ts";
+export { POLICY_PATH, REGISTRIES_D, checkTrustFiles, explainOverridden } from "./machine-config/trust-files.ts";
+export type { TrustFilesCheck } from "./machine-config/trust-files.ts";
+export type { YamlDocument, YamlField, YamlProblem } from "./machine-config/yaml-fields.ts";

@@ -83,7 +83,14 @@ function octal(mode: number): string {
   return (mode & 0o7777).toString(8).padStart(4, "0");
 }
 
-async function describeStores(registriesD: RegistriesD, root: string | undefined): Promise<StoreFacts> {
+/**
+ * registries.d in the form that lints read.
+ * @param root the tree that its folders belong to; this machine when undefined
+ */
+export async function describeStores(
+  registriesD: Pick<RegistriesD, "sections" | "defaultSection" | "builtinFolder">,
+  root?: string,
+): Promise<StoreFacts> {
   const { sections, defaultSection, builtinFolder } = registriesD;
   return {
     sections: new Map([...sections].map(([namespace, section]) => [namespace, describeSection(section)])),
