@@ -158,6 +158,12 @@ export const errorTable = {
     remedy:
       "Write `docker://host/repo:tag`, `dir:PATH`, `oci:PATH[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REF]`, `docker-daemon:REF` or `containers-storage:NAME`; a bare name means docker://.",
   },
+  "image-policy-malformed": {
+    kind: "policy",
+    meaning:
+      "A ClusterImagePolicy, ImagePolicy, mirror set or image configuration holds what the cluster's API or its operator would refuse.",
+    remedy: "Correct the member that the message names; `oc apply --dry-run=server -f FILE` asks a cluster.",
+  },
   "image-rejected": {
     kind: "rejected",
     meaning: "A verdict that was required to be an acceptance is a rejection.",

@@ -110,3 +110,11 @@ export type { UntrustedNodeFile, UntrustedNodeFiles, UntrustedOwner } from "./ma
 export { POLICY_PATH, REGISTRIES_D, checkTrustFiles, explainOverridden } from "./machine-config/trust-files.ts";
 export type { TrustFilesCheck } from "./machine-config/trust-files.ts";
 export type { YamlDocument, YamlField, YamlProblem } from "./machine-config/yaml-fields.ts";
+
+// Image policies of clusters
+export { CLUSTER_BASE_POLICY, renderClusterTrust } from "./image-policy/cluster-trust.ts";
+export type { ClusterTrust, GeneratedFile } from "./image-policy/cluster-trust.ts";
+export { isImagePolicy, readImagePolicy } from "./image-policy/image-policy.ts";
+export type { ImagePolicy, SigstoreRequirement } from "./image-policy/image-policy.ts";
+export { liftPolicy } from "./image-policy/lift-policy.ts";
+export type { LiftedPolicy } from "./image-policy/lift-policy.ts";
