@@ -56,6 +56,7 @@ export type { PolicyFactsOptions } from "./config/policy-facts.ts";
 export { replacePolicyFile } from "./config/policy-replacement.ts";
 export { findPolicyFile, loadPolicy } from "./config/policy-file.ts";
 export type { LoadedPolicy, PolicyFileOptions } from "./config/policy-file.ts";
+export { resolveInRoot } from "./config/rooted-path.ts";
 export { loadRegistriesD } from "./config/registries-d.ts";
 export type { RegistriesD, RegistriesDOptions } from "./config/registries-d.ts";
 export { parseRegistriesDFile } from "./config/registries-d-file.ts";

@@ -75,7 +75,7 @@ type Policy = ReturnType<typeof parsePolicy>;
 /** The same policy as far as its key files may be needed. */
 function withoutOpenPgp(policy: Policy): Policy {
   const keep = (requirements: Policy["default"]): Policy["default"] =>
-    requirements.filter(({ type }) => type !== "signedBy") as unknown as Policy["default"];
+    requirements.filter(({ type }) => type !== "signedBy");
   const transports = new Map(
     [...policy.transports].map(([transport, scopes]) => {
       return [transport, new Map([...scopes].map(([scope, list]) => [scope, keep(list)]))] as const;

@@ -1,0 +1,204 @@
+import type { ActualFiles, NodeCheck, NodeFileCheck, UntrustedNodeFiles } from "@signet/openshift";
+import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
+import { outputFormatOption } from "../command-line/common-options.ts";
+import { exitCodes } from "../command-line/exit-code.ts";
+import { usage } from "../command-line/parse.ts";
+import { unifiedDiff } from "../policy/unified-diff.ts";
+import { readInput } from "../terminal/input.ts";
+import type { Terminal } from "../terminal/terminal.ts";
+
+const name = "machineconfig verify";
+
+const rootOption: TextOption = {
+  kind: "text",
+  name: "root",
+  value: "DIR",
+  summary: "The node's files are below this folder: a mounted disk, an unpacked archive, or / itself",
+  completion: "directory",
+};
+const ignitionOption: TextOption = {
+  kind: "text",
+  name: "ignition",
+  value: "FILE",
+  summary: "What a node gets: a rendered MachineConfig, or an Ignition document; - for standard input",
+  completion: "file",
+};
+const ocDebugOption: TextOption = {
+  kind: "text",
+  name: "oc-debug",
+  value: "FILE",
+  summary: "What the script of --script printed on a node; - for standard input",
+  completion: "file",
+};
+const scriptOption: FlagOption = {
+  kind: "flag",
+  name: "script",
+  summary: "Print a shell script that shows a node's files, for oc debug; it changes nothing",
+};
+const strictOption: FlagOption = {
+  kind: "flag",
+  name: "strict",
+  summary: "Files that nobody asked for count as failures",
+};
+const filesDirOption: TextOption = {
+  kind: "text",
+  name: "files-dir",
+  short: "d",
+  value: "DIR",
+  summary: "Where `local` files and trees of a Butane file are",
+  completion: "directory",
+};
+
+export const command: Command = {
+  name,
+  summary: "Hold the files of a node against a MachineConfig",
+  description: [
+    "Compares every file that the configuration brings with what the node has: its octets, its permission bits, and its owner where the configuration names one. Differences of texts are shown as a diff. Other files in /etc/containers/registries.d and /etc/crio/policies are listed, since the tools read every file there; with --strict they are failures.",
+    "The exit status is 1 when something differs, 2 when it could not be told.",
+  ],
+  arguments: [
+    {
+      name: "WANTED",
+      summary: "A MachineConfig, an Ignition document, or a Butane file (.bu)",
+      completion: "file",
+    },
+  ],
+  options: [rootOption, ignitionOption, ocDebugOption, scriptOption, strictOption, filesDirOption, outputFormatOption],
+  examples: [
+    { line: "signet machineconfig verify --root /mnt/node trust.yaml", purpose: "A node's disk" },
+    {
+      line: "oc get mc rendered-worker-2b52f75684fbc711bd1652dd86fd0b82 -o yaml | signet machineconfig verify --ignition - trust.yaml",
+      purpose: "What a pool was told to get",
+    },
+    {
+      line: 'oc debug node/worker-0 -- chroot /host sh -c "$(signet machineconfig verify --script trust.yaml)" > node.txt',
+      purpose: "The files of a running node, for --oc-debug node.txt",
+    },
+  ],
+  async run(invocation, { terminal }) {
+    const [file] = invocation.arguments as [string];
+    const source = chooseSource(invocation);
+    const wanted = await readWanted(file, invocation);
+    const { checkNodeFiles, writeNodeScript } = await import("@signet/openshift");
+    if (source === undefined) {
+      terminal.bytes(new TextEncoder().encode(`${writeNodeScript(wanted.files)}\n`));
+      return exitCodes.done;
+    }
+    const check = checkNodeFiles(wanted.files, await readActual(source, wanted));
+    const isFine = print(check, wanted, invocation, terminal);
+    return isFine ? exitCodes.done : exitCodes.rejected;
+  },
+};
+
+interface Source {
+  readonly kind: "root" | "ignition" | "oc-debug";
+  readonly path: string;
+}
+
+/** Undefined for the script. */
+function chooseSource(invocation: Invocation): Source | undefined {
+  const sources = ([rootOption, ignitionOption, ocDebugOption] as const).flatMap((option) => {
+    const path = invocation.get(option);
+    return path === undefined ? [] : [{ kind: option.name as Source["kind"], path }];
+  });
+  if (sources.length + Number(invocation.get(scriptOption)) !== 1)
+    throw usage(
+      "say where the node's files are: one of --root, --ignition and --oc-debug; or ask for the --script",
+      name,
+    );
+  return sources[0];
+}
+
+/** Bytes of a configuration: a rendered one of a cluster has about 500 KB. */
+const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+
+async function readWanted(file: string, invocation: Invocation): Promise<UntrustedNodeFiles> {
+  const { nodeFilesOf, parseNodeFiles } = await import("@signet/openshift");
+  const filesDir = invocation.get(filesDirOption);
+  if (file.endsWith(".bu")) {
+    const { renderFromButane } = await import("../machine-config/rendering.ts");
+    const { config } = await renderFromButane(file, filesDir, () => {});
+    return { name: config.metadata.name, files: nodeFilesOf(config.spec.config, file) };
+  }
+  if (filesDir !== undefined) throw usage("--files-dir goes with a Butane file", name);
+  const source = file === "-" ? "standard input" : file;
+  const wanted = parseNodeFiles(await readInput(file, MAX_CONFIG_BYTES, "MachineConfig"), source);
+  // Nothing to compare must not look like success.
+  if (wanted.files.length === 0) throw usage(`${source} brings no file`, name);
+  return wanted;
+}
+
+async function readActual({ kind, path }: Source, wanted: UntrustedNodeFiles): Promise<ActualFiles> {
+  const { MAX_TRANSCRIPT_BYTES, actualFilesOf, parseNodeFiles, parseNodeTranscript, readNodeTree } =
+    await import("@signet/openshift");
+  if (kind === "root") return readNodeTree(path, wanted.files);
+  const shown = path === "-" ? "standard input" : path;
+  if (kind === "oc-debug") {
+    const bytes = await readInput(path, MAX_TRANSCRIPT_BYTES, "output of the script");
+    return parseNodeTranscript(bytes, wanted.files, shown);
+  }
+  return actualFilesOf(parseNodeFiles(await readInput(path, MAX_CONFIG_BYTES, "Ignition document"), shown).files);
+}
+
+/** @returns true when nothing is wrong */
+function print(
+  { files, extra }: NodeCheck,
+  wanted: UntrustedNodeFiles,
+  invocation: Invocation,
+  terminal: Terminal,
+): boolean {
+  const same = files.filter(({ outcome }) => outcome === "same").length;
+  const isStrict = invocation.get(strictOption);
+  const isFine = same === files.length && !(isStrict && extra.length > 0);
+  if (invocation.get(outputFormatOption) === "json") {
+    terminal.json({
+      wanted: wanted.name,
+      verdict: isFine ? "accepted" : "rejected",
+      files: files.map((file) => {
+        const diff = diffOf(file);
+        return {
+          path: file.path,
+          outcome: file.outcome,
+          problems: file.problems,
+          ...(diff.length === 0 ? {} : { diff }),
+        };
+      }),
+      extra,
+      summary: { files: files.length, same, extra: extra.length },
+    });
+    return isFine;
+  }
+  for (const file of files) {
+    const isSame = file.outcome === "same";
+    terminal.line({ colour: isSame ? "green" : "red", text: file.outcome.padEnd(9) }, ` ${file.path}`);
+    for (const problem of file.problems) terminal.line(`  ${problem}`);
+    for (const line of diffOf(file)) terminal.line(`  ${line}`);
+  }
+  for (const path of extra) terminal.line({ colour: isStrict ? "red" : "yellow", text: "extra".padEnd(9) }, ` ${path}`);
+  terminal.line(
+    `${wanted.name}: ${same} of ${files.length} files as wanted${extra.length === 0 ? "" : `, ${extra.length} extra`}`,
+  );
+  return isFine;
+}
+
+/** Lines of a diff that are shown. */
+const MAX_DIFF_LINES = 200;
+
+/** None where one of the two is no text. */
+function diffOf({ path, outcome, wanted, actual }: NodeFileCheck): readonly string[] {
+  if (outcome !== "different" || actual === undefined) return [];
+  const before = textOf(wanted);
+  const after = textOf(actual);
+  if (before === undefined || after === undefined) return [];
+  const lines = unifiedDiff(before, after, `wanted${path}`, `node${path}`);
+  return lines.length <= MAX_DIFF_LINES ? lines : [...lines.slice(0, MAX_DIFF_LINES), "… the rest is left out"];
+}
+
+function textOf(bytes: Uint8Array): string | undefined {
+  if (bytes.includes(0)) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
