@@ -38,6 +38,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   "catalog audit": () => import("./commands/catalog-audit.ts"),
   "machineconfig render": () => import("./commands/machineconfig-render.ts"),
   "machineconfig verify": () => import("./commands/machineconfig-verify.ts"),
+  "machineconfig status": () => import("./commands/machineconfig-status.ts"),
   "image-policy render": () => import("./commands/image-policy-render.ts"),
   "image-policy lift": () => import("./commands/image-policy-lift.ts"),
   login: () => import("./commands/login.ts"),

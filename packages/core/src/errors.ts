@@ -54,6 +54,21 @@ export const errorTable = {
     meaning: "A list of checksums is not what `sha256sum` writes, or names a file that leads out of its folder.",
     remedy: "Take the list as it was published; the line that is named is the first that cannot be read.",
   },
+  "cluster-error": {
+    kind: "store",
+    meaning: "A cluster's API answered with something other than what was asked for.",
+    remedy: "Check that the kubeconfig names the API of an OpenShift cluster.",
+  },
+  "cluster-refused": {
+    kind: "store",
+    meaning: "A cluster's API does not accept the credentials, or the account may not list what was asked for.",
+    remedy: "Log in again with `oc login`; role cluster-reader may list pools and nodes.",
+  },
+  "cluster-unreachable": {
+    kind: "store",
+    meaning: "No answer from a cluster's API: name not found, connection refused or lost, too slow, or busy.",
+    remedy: "Check the server that the kubeconfig names, and the network; no proxy is used.",
+  },
   "command-line-malformed": {
     kind: "usage",
     meaning: "A command was called with arguments or options that it does not take, or that do not go together.",
@@ -204,6 +219,12 @@ export const errorTable = {
     meaning: "A key that was to be made was described in a way that makes no key.",
     remedy: "Give a user id, an algorithm of the list, and an expiry above 0 seconds or none.",
   },
+  "kubeconfig-malformed": {
+    kind: "policy",
+    meaning:
+      "A kubeconfig lacks the context, cluster or user that is wanted, or asks for something that is not done, such as an exec plugin.",
+    remedy: "Use a kubeconfig with a token or a client certificate; `oc config view --minify` prints one context.",
+  },
   "machineconfig-malformed": {
     kind: "format",
     meaning:
@@ -280,6 +301,11 @@ export const errorTable = {
     kind: "policy",
     meaning: "A file of policy tests is not YAML, holds something that is not known, or has no cases.",
     remedy: "Correct the line and column that the message names; `docs/policy-tests.md` describes the form.",
+  },
+  "pool-missing": {
+    kind: "store",
+    meaning: "There is no MachineConfigPool, or none of the name that was given.",
+    remedy: "`oc get mcp` lists them.",
   },
   "proxy-malformed": {
     kind: "usage",

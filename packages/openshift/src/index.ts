@@ -1,7 +1,7 @@
 /** What OpenShift does with signatures, outside the cluster. For most uses call `parseVerificationConfigMap`. */
 
 // Kubernetes objects as text
-export { MAX_MANIFEST_FILE_BYTES, parseManifestObjects } from "./kubernetes/manifests.ts";
+export { MAX_MANIFEST_FILE_BYTES, describeObject, parseManifestObjects } from "./kubernetes/manifests.ts";
 export type { UntrustedManifestObject } from "./kubernetes/manifests.ts";
 
 // Checksums of installers and clients
@@ -114,6 +114,15 @@ export type { UntrustedNodeFile, UntrustedNodeFiles, UntrustedOwner } from "./ma
 export { POLICY_PATH, REGISTRIES_D, checkTrustFiles, explainOverridden } from "./machine-config/trust-files.ts";
 export type { TrustFilesCheck } from "./machine-config/trust-files.ts";
 export type { YamlDocument, YamlField, YamlProblem } from "./machine-config/yaml-fields.ts";
+
+export { assessPools } from "./machine-config/pool-status.ts";
+export type { LaggingNode, PoolCounts, PoolStatus, RolloutState } from "./machine-config/pool-status.ts";
+
+// Clusters, read only
+export { openCluster } from "./cluster/cluster-client.ts";
+export type { ClusterClient } from "./cluster/cluster-client.ts";
+export { loadKubeconfig } from "./cluster/kubeconfig.ts";
+export type { ClusterAccess } from "./cluster/kubeconfig.ts";
 
 // Image policies of clusters
 export { CLUSTER_BASE_POLICY, renderClusterTrust } from "./image-policy/cluster-trust.ts";

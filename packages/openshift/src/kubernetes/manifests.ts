@@ -130,7 +130,8 @@ function isSameScalar(a: unknown, b: unknown): boolean {
   return isScalar(a) && isScalar(b) && a.value === b.value;
 }
 
-function describeObject(value: Readonly<Record<string, unknown>>): UntrustedManifestObject {
+/** An object, whatever it says of itself. */
+export function describeObject(value: Readonly<Record<string, unknown>>): UntrustedManifestObject {
   const metadata = isRecord(value["metadata"]) ? value["metadata"] : {};
   return {
     kind: textOf(value["kind"]),

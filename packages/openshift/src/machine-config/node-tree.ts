@@ -1,5 +1,5 @@
 /** Files of a node as a folder of this machine holds them: a mounted disk, an unpacked archive, or the machine itself. */
-import { type Dirent, type Stats } from "node:fs";
+import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "@signet/core";
