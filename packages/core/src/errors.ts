@@ -246,15 +246,15 @@ export const errorTable = {
     meaning: "A manifest is of a type or schema version that is not known.",
     remedy: "Docker schema 1 and 2, docker lists, OCI manifests and indexes are read.",
   },
-  "node-transcript-malformed": {
-    kind: "format",
-    meaning: "What a script printed of a node's files is cut off, contradicts itself, or is something else.",
-    remedy: "Collect it again with the script that `signet machineconfig verify --script` prints.",
-  },
   "no-trust-anchors": {
     kind: "policy",
     meaning: "A rule that demands a signature names no key that can be used, so nothing could ever satisfy it.",
     remedy: "Check that the key files hold OpenPGP public keys, for example with `signet keys list`.",
+  },
+  "node-transcript-malformed": {
+    kind: "format",
+    meaning: "What a script printed of a node's files is cut off, contradicts itself, or is something else.",
+    remedy: "Collect it again with the script that `signet machineconfig verify --script` prints.",
   },
   "openpgp-malformed": {
     kind: "format",

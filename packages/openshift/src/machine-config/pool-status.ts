@@ -173,7 +173,7 @@ function findTrouble(conditions: ReadonlyMap<string, Condition>, { counts, laggi
   const broken = lagging.find(({ daemonState }) => daemonState === "Degraded" || daemonState === "Unreconcilable");
   if (type === undefined && broken === undefined && counts.degraded === 0) return undefined;
   const condition = type === undefined ? undefined : conditions.get(type);
-  const words = [condition?.message, condition?.reason].find((words) => words !== undefined && words !== "");
+  const words = [condition?.message, condition?.reason].find((part) => part !== undefined && part !== "");
   const said = type === undefined ? "" : `${type}${words === undefined ? "" : `: ${words.slice(0, MAX_WORDS)}`}`;
   const node = broken === undefined ? "" : `${broken.name} ${broken.reason}`;
   const both = [said, node].filter((part) => part !== "").join("; ");
