@@ -71,9 +71,10 @@ export const command: Command = {
       purpose: "What a pool was told to get",
     },
     {
-      line: 'oc debug node/worker-0 -- chroot /host sh -c "$(signet machineconfig verify --script trust.yaml)" > node.txt',
-      purpose: "The files of a running node, for --oc-debug node.txt",
+      line: "signet machineconfig verify --script trust.yaml > collect.sh",
+      purpose: 'For a running node: oc debug node/NAME -- chroot /host sh -c "$(cat collect.sh)" > node.txt',
     },
+    { line: "signet machineconfig verify --oc-debug node.txt trust.yaml", purpose: "What it printed" },
   ],
   async run(invocation, { terminal }) {
     const [file] = invocation.arguments as [string];

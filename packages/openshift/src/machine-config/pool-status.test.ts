@@ -121,6 +121,7 @@ describe("the state of a pool", () => {
     ["said to be updated while counts differ", { counts: [3, 2, 3, 0, 0] }, "updating", /2 of 3 nodes/],
     ["said to be updated while a node is away", { counts: [3, 3, 3, 1, 0] }, "updating", /3 of 3 nodes/],
     ["said to be updated with another configuration", { current: OLD }, "updating", /3 of 3/],
+    ["said to be updated while a node is not ready", { counts: [3, 3, 2, 0, 0] }, "updating", /3 of 3 nodes/],
     ["updated and updating at once", { conditions: { ...healthy, Updating: "True" } }, "unclear", /at the same time/],
     ["not seen by the operator yet", { generation: 4 }, "updating", /not seen the latest change/],
     ["without conditions", { conditions: {} }, "unclear", /not said anything/],

@@ -63,7 +63,9 @@ export class YamlDocument {
     } catch (cause) {
       throw new FormatError("butane-malformed", `${source}: the YAML parser gave up`, { cause });
     }
-    for (const { pos, message } of this.#document.errors) this.#addProblem("$", pos[0], message);
+    // The first one; those behind it are mostly its consequences.
+    const [broken] = this.#document.errors;
+    if (broken !== undefined) this.#addProblem("$", broken.pos[0], broken.message);
     this.finish();
     this.#anchored = resolveAliases(this.#document);
   }

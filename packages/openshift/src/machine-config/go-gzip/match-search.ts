@@ -10,8 +10,7 @@ const HASH_BITS = 17;
 /** Tokens of one block. */
 const MAX_TOKENS = 1 << 14;
 
-/** Level 9: a match of `GOOD` octets is improved on with a quarter of the effort, after `CHAIN` candidates the search ends. */
-const GOOD = 32;
+/** Candidates of one search at level 9. (Its other setting, to try less behind a good match, has no effect in Go either.) */
 const CHAIN = 4096;
 
 /** No block starts here: its beginning has left the window. */
@@ -122,9 +121,8 @@ class MatchSearch {
     const at = this.#index;
     const most = Math.min(MAX_MATCH, lookahead);
     const lowest = at - WINDOW;
-    const tries = this.#length >= GOOD ? CHAIN >> 2 : CHAIN;
     let candidate = head;
-    for (let left = tries; left > 0; left--) {
+    for (let left = CHAIN; left > 0; left--) {
       if (window[at + this.#length] === window[candidate + this.#length]) {
         let length = 0;
         while (length < most && window[candidate + length] === window[at + length]) length++;
