@@ -3,7 +3,7 @@ import type { Command, FlagOption, Invocation, TextOption } from "../command-lin
 import { outputFormatOption } from "../command-line/common-options.ts";
 import { exitCodes } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";
-import { unifiedDiff } from "../policy/unified-diff.ts";
+import { unifiedDiff } from "../terminal/unified-diff.ts";
 import { readInput } from "../terminal/input.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 

@@ -33,7 +33,7 @@ export async function readNodeTree(
 
 async function readAt(root: string, path: string): Promise<ActualFile | undefined> {
   const at = path.lastIndexOf("/");
-  const place = join(await resolveInRoot(root, path.slice(0, at)), path.slice(at + 1));
+  const place = join(resolveInRoot(root, path.slice(0, at)), path.slice(at + 1));
   const stats = await statIfThere(place);
   if (stats === undefined) return undefined;
   if (!stats.isFile()) return { kind: "other", what: describe(stats) };
@@ -42,7 +42,7 @@ async function readAt(root: string, path: string): Promise<ActualFile | undefine
 }
 
 async function listAt(root: string, folder: string): Promise<readonly string[]> {
-  const place = await resolveInRoot(root, folder);
+  const place = resolveInRoot(root, folder);
   if ((await statIfThere(place)) === undefined) return [];
   let entries: readonly Dirent[];
   try {
