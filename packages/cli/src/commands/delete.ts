@@ -1,6 +1,11 @@
 import type { DeleteResult } from "@signet/images";
 import type { Command, FlagOption } from "../command-line/command.ts";
-import { outputFormatOption, registriesDOption, retryTimesOption } from "../command-line/common-options.ts";
+import {
+  outputFormatOption,
+  registriesDOption,
+  registriesConfOption,
+  retryTimesOption,
+} from "../command-line/common-options.ts";
 import { exitCodes } from "../command-line/exit-code.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -37,6 +42,7 @@ export const command: Command = {
     dryRunOption,
     outputFormatOption,
     registriesDOption,
+    registriesConfOption,
     ...registryOptions.all,
     retryTimesOption,
   ],

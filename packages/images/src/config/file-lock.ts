@@ -38,13 +38,7 @@ export async function withFileLock<T>(path: string, action: () => Promise<T>, op
 async function acquire(path: string, waitMs: number, guards: string): Promise<string> {
   const own = join(dirname(path), temporaryName(basename(path)));
   const token = `${process.pid} ${await processStart(process.pid)} ${hostname()} ${basename(own)}\n`;
-  try {
-    await writeFile(own, token, { flag: "wx" });
-  } catch (error) {
-    // A full disk may take the name and not the content.
-    if (errnoOf(error) !== "EEXIST") await rm(own, { force: true }).catch(() => {});
-    throw fileError(error, guards, "write");
-  }
+  await writePart(own, token, guards);
   const deadline = performance.now() + waitMs;
   try {
     for (;;) {
@@ -53,7 +47,10 @@ async function acquire(path: string, waitMs: number, guards: string): Promise<st
         await link(own, path);
         return token;
       } catch (error) {
-        if (errnoOf(error) !== "EEXIST") throw fileError(error, guards, "write");
+        const errno = errnoOf(error);
+        // The holder took our part for that of a process which was killed before it wrote its name into it.
+        if (errno === "ENOENT" && performance.now() < deadline) await writePart(own, token, guards);
+        else if (errno !== "EEXIST") throw fileError(error, guards, "write");
       }
       const holder = await readHolder(path);
       if (holder === undefined) continue;
@@ -63,6 +60,16 @@ async function acquire(path: string, waitMs: number, guards: string): Promise<st
     }
   } finally {
     await rm(own, { force: true });
+  }
+}
+
+async function writePart(own: string, token: string, guards: string): Promise<void> {
+  try {
+    await writeFile(own, token, { flag: "wx" });
+  } catch (error) {
+    // A full disk may take the name and not the content.
+    if (errnoOf(error) !== "EEXIST") await rm(own, { force: true }).catch(() => {});
+    throw fileError(error, guards, "write");
   }
 }
 
@@ -87,6 +94,9 @@ async function readHolder(path: string): Promise<string | undefined> {
 /** Milliseconds: far longer than anybody waits for a lock. */
 const PART_AGE_MS = 60 * 60 * 1000;
 
+/** Milliseconds between the making of a part and the writing of its content: a thousand times what that takes. Who is slower makes the part again. */
+const EMPTY_PART_MS = 50;
+
 /**
  * Removes what processes that were killed while they waited for a lock left beside it: at once when it is known that they ended, else after an hour. Called by the holder.
  * @param path of the lock
@@ -97,12 +107,18 @@ export async function removeAbandonedParts(path: string): Promise<void> {
     if (!name.startsWith(start)) continue;
     const part = join(folder, name);
     try {
-      if ((await stat(part)).mtimeMs < Date.now() - PART_AGE_MS || (await isDead(await readFile(part, "utf8"))))
-        await rm(part, { force: true });
+      const content = (await readFile(part, "utf8")) || (await readLater(part));
+      const isAbandoned = content === "" || (await stat(part)).mtimeMs < Date.now() - PART_AGE_MS;
+      if (isAbandoned || (await isDead(content))) await rm(part, { force: true });
     } catch {
       // Somebody stopped waiting.
     }
   }
+}
+
+async function readLater(part: string): Promise<string> {
+  await sleep(EMPTY_PART_MS);
+  return readFile(part, "utf8");
 }
 
 /** Only of processes on this machine can it be told. */

@@ -11,6 +11,7 @@ import {
   computeManifestDigest,
   digestAlgorithm,
   digestHex,
+  readUntrustedClaims,
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import { syncDirectory, temporaryName } from "../config/atomic-file.ts";
@@ -122,7 +123,7 @@ class DirDestination implements ImageDestination {
     if (entries === undefined) return [];
     if (options.top && !(await this.#isOld(digest))) return [];
     const { signatures } = await readDirSignatures(path, options.top ? undefined : digest);
-    return signatures.map(({ bytes }) => bytes);
+    return signatures.map(({ bytes }) => bytes).filter((bytes) => !isAboutAnother(bytes, digest));
   }
 
   async #isOld(digest: Digest): Promise<boolean> {
@@ -257,6 +258,16 @@ class DirDestination implements ImageDestination {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** A signature that says it is about another digest can never count for this one: a writer that was killed left it, together with an image that is gone. */
+function isAboutAnother(signature: Uint8Array, digest: Digest): boolean {
+  const { manifestDigest } = readUntrustedClaims(signature, nodeEngine);
+  return (
+    manifestDigest !== undefined &&
+    manifestDigest.startsWith(`${digestAlgorithm(digest)}:`) &&
+    manifestDigest !== digest
+  );
 }
 
 function sortedSignatures(files: Iterable<string>): string[] {
