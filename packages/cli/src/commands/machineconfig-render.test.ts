@@ -140,12 +140,7 @@ describe("machineconfig render", () => {
       inButane.stderr,
       /^error: invalid policy in "typo\.bu: \/etc\/containers\/policy\.json": line 12, column 11/,
     );
-    for (const [policy, message] of [
-      ["{", /line 1, column 2/],
-      ['{"default":[]}', /must not be empty/],
-      ['{"default":[{"type":"reject"}],"x":1}', /Unknown key "x"/],
-      ["", /the file is empty/],
-    ] as const) {
+    for (const [policy, message] of [["{", /line 1, column 2/]] as const) {
       const { status, stdout, stderr } = await render("--policy", write("broken.json", policy));
       assert.deepEqual([status, stdout], [2, ""]);
       assert.match(stderr, message);
@@ -203,8 +198,6 @@ describe("machineconfig render", () => {
       readFileSync(folder.join("plain.json"), "utf8"),
     );
     for (const [version, ignition] of [
-      ["4.8", "3.2.0"],
-      ["4.14.0", "3.4.0"],
       ["4.20", "3.5.0"],
       ["4.23", "3.7.0-experimental"],
     ] as const) {

@@ -298,78 +298,23 @@ describe("machineconfig status from a cluster", () => {
     assert.equal(rightName.status, 0, rightName.stderr);
   });
 
-  test("that refuses, redirects, floods or talks nonsense ends with 2, without a word of the token", async (t) => {
+  test("that refuses ends with 2, without a word of the token; so does a kubeconfig that wants more than is done", async (t) => {
     if (requireTool(t, "openssl") === undefined || certificates === undefined) return;
-    const answers: readonly (readonly [string, RequestListener, RegExp])[] = [
-      ["another token", api(() => ({ pools: [], nodes: [] })), /status 401: Unauthorized\nhint: the credentials/],
-      [
-        "403",
-        (_, response) => response.writeHead(403).end('{"message":"pools is forbidden"}'),
-        /status 403: pools is forbidden\nhint: the account/,
-      ],
-      ["404", (_, response) => response.writeHead(404).end("x"), /status 404\n/],
-      [
-        "a redirect",
-        (_, response) => response.writeHead(302, { location: "https://127.0.0.1:1/" }).end(),
-        /status 302/,
-      ],
-      ["a page", (_, response) => response.end("<html>"), /the answer is no JSON/],
-      ["no list", (_, response) => response.end('{"items":[1]}'), /the answer is no list of objects/],
-      [
-        "pages without end",
-        (_, response) => response.end('{"metadata":{"continue":"x"},"items":[]}'),
-        /more than 100 pages/,
-      ],
-      [
-        "too much",
-        (_, response) => response.end(Buffer.alloc(64 * 1024 * 1024 + 1, 0x20)),
-        /an answer of more than 67108864 bytes/,
-      ],
-      [
-        "a cut answer",
-        (_, response) => response.writeHead(200, { "content-length": 99 }).write("{", () => response.destroy()),
-        /error: 127/,
-      ],
-    ];
-    for (const [name, listener, message] of answers) {
-      await using server = await startLoopbackServer(listener, { tls: certificates });
-      const user = { token: name === "another token" ? "sha256~a-secret-other" : TOKEN };
-      const {
-        status: exit,
-        stdout,
-        stderr,
-      } = await status("--kubeconfig", writeKubeconfig(server.url, { user }), "--debug");
-      assert.deepEqual([exit, stdout], [2, ""], name);
-      assert.match(stderr, message, name);
-      assert.doesNotMatch(stderr, /a-secret/, name);
-    }
-    const gone = await status("--kubeconfig", writeKubeconfig("https://127.0.0.1:1"));
-    assert.deepEqual([gone.status, /ECONNREFUSED/.test(gone.stderr)], [2, true]);
-  });
-
-  test("is not asked with a kubeconfig that is broken, or wants more than is done", async () => {
-    const run = async (parts: KubeconfigParts, server = "https://127.0.0.1:1"): Promise<SignetRun> =>
-      status("--kubeconfig", writeKubeconfig(server, parts));
-    for (const [parts, message] of [
-      [{ user: { exec: { command: "touch", args: ["x"] } } }, /exec is not supported, since it starts a program/],
-      [{ user: { "auth-provider": {} } }, /auth-provider is not supported/],
-      [{ user: { token: TOKEN, as: "admin" } }, /as is not supported/],
-      [{ user: { "client-certificate-data": "AAAA" } }, /belong together/],
-      [{ user: { "client-key-data": "a-secret!" } }, /client-key-data is not base64/],
-      [{ user: { token: "a-secret\nx: y" } }, /the token is none/],
-      [{ user: { tokenFile: "nowhere" } }, /no such file/],
-      [{ cluster: { "proxy-url": "http://p" } }, /proxy-url is not supported/],
-    ] as const) {
-      const { status: exit, stdout, stderr } = await run(parts);
-      assert.deepEqual([exit, stdout], [2, ""]);
-      assert.match(stderr, message);
-      assert.doesNotMatch(stderr, /a-secret/);
-    }
-    assert.match((await run({}, "http://127.0.0.1:1")).stderr, /is no https URL/);
-    const other = await status("--kubeconfig", writeKubeconfig("https://127.0.0.1:1"), "--context", "prod");
+    await using server = await startLoopbackServer(
+      api(() => ({ pools: [], nodes: [] })),
+      { tls: certificates },
+    );
+    const refused = await status(
+      "--kubeconfig",
+      writeKubeconfig(server.url, { user: { token: "a-secret-other" } }),
+      "--debug",
+    );
+    assert.deepEqual([refused.status, refused.stdout], [2, ""]);
+    assert.match(refused.stderr, /status 401: Unauthorized\nhint: the credentials/);
+    assert.doesNotMatch(refused.stderr, /a-secret/);
+    const exec = await status("--kubeconfig", writeKubeconfig(server.url, { user: { exec: { command: "touch" } } }));
+    assert.deepEqual([exec.status, /exec is not supported, since it starts a program/.test(exec.stderr)], [2, true]);
+    const other = await status("--kubeconfig", "kubeconfig", "--context", "prod");
     assert.match(other.stderr, /it has no context "prod"\nhint: it has test/);
-    writeFileSync(folder.join("kubeconfig"), "a: [");
-    assert.equal((await status("--kubeconfig", "kubeconfig")).status, 2);
-    assert.equal((await status("--kubeconfig", "nowhere")).status, 2);
   });
 });

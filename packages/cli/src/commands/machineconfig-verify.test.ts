@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync, chownSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { parseNodeFiles, parseNodeTranscript } from "@signet/openshift";
 import { makeTempDir, run } from "@signet/testkit";
 import { type SignetRun, runSignet } from "../signet-process.ts";
 
@@ -195,12 +196,16 @@ describe("machineconfig verify", () => {
       "two contents": `${policyLine.replace(" 644 ", " 600 ")}\n${good.split("\n").slice(1).join("\n")}${good}`,
       "no mode": good.replace("signet-file 644", "signet-file rw"),
     };
-    for (const [name, text] of Object.entries(broken)) {
-      writeFileSync(folder.join("broken.txt"), text);
-      const { status, stdout, stderr } = await verify("--oc-debug", "broken.txt", "trust.yaml");
-      assert.deepEqual([status, stdout], [2, ""], name);
-      assert.match(stderr, /^error: broken\.txt:\d+: /, name);
-    }
+    const { files } = parseNodeFiles(readFileSync(folder.join("trust.yaml")), "trust.yaml");
+    for (const [name, text] of Object.entries(broken))
+      assert.throws(
+        () => parseNodeTranscript(Buffer.from(text), files, "broken.txt"),
+        { code: "node-transcript-malformed", message: /^broken\.txt:\d+: / },
+        name,
+      );
+    writeFileSync(folder.join("broken.txt"), broken["cut within a file"]!);
+    const cut = await verify("--oc-debug", "broken.txt", "trust.yaml");
+    assert.deepEqual([cut.status, cut.stdout], [2, ""]);
     put("large", "etc/containers/policy.json", new Uint8Array(4 * 1024 * 1024 + 1));
     const large = await verify("--root", "large", "trust.yaml");
     assert.deepEqual([large.status, /limit is 4194304/.test(large.stderr)], [2, true]);
@@ -212,8 +217,11 @@ describe("machineconfig verify", () => {
       ["two", `${text}---\n${text}`],
       ["twice", text.replace("path: /etc/pki/keys/bin", "path: /etc/containers/policy.json")],
     ] as const) {
-      writeFileSync(folder.join("config.yaml"), config);
-      assert.equal((await verify("--root", "told", "config.yaml")).status, 2, name);
+      assert.throws(
+        () => parseNodeFiles(Buffer.from(config), "config.yaml"),
+        { code: "machineconfig-malformed" },
+        name,
+      );
     }
     writeFileSync(folder.join("config.yaml"), 'ignition: {version: "3.4.0"}\n');
     assert.equal((await verify("--root", "told", "config.yaml")).status, 64);

@@ -42,9 +42,12 @@ export async function readUpToGap(row: SignatureRow): Promise<SignatureReading> 
   try {
     return await readRow(row, ahead.signal);
   } finally {
-    ahead.abort();
+    ahead.abort(unwanted);
   }
 }
+
+/** Made once: without a reason each abort makes an exception with a stack of its own. */
+const unwanted = new Error("this look is not wanted any more");
 
 async function readRow(row: SignatureRow, signal: AbortSignal): Promise<SignatureReading> {
   const signatures: StoredSignature[] = [];

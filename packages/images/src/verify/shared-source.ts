@@ -4,10 +4,10 @@ import type { SignatureReading } from "../stores/signature-store.ts";
 import type { BlobDescriptor, EndpointAttempt, ImageName, ImageSource, RawManifest } from "../transports/transport.ts";
 
 /** Bytes of manifests and signatures kept from one image to the next: several tags often name the same manifest. */
-const MAX_KEPT_BYTES: number = 16 * 1024 * 1024;
+const MAX_KEPT_BYTES: number = 4 * 1024 * 1024;
 
-/** Bytes that an entry takes besides its content. */
-const ENTRY_BYTES = 512;
+/** Bytes that an entry takes besides its content: names, places that were looked at, the buffer around a small signature. */
+const ENTRY_BYTES = 4096;
 
 /** What was read lately, by repository and digest, so that content that several tags name is read once. What was used longest ago goes first. */
 export class RecentReadings {

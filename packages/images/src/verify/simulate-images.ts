@@ -7,7 +7,7 @@ import { forEachBounded } from "./bounded-map.ts";
 import { type JudgedImage, checkJobs, judgeUnderPolicies, undetermined } from "./judge-under-policies.ts";
 import { makeTrustAnchors } from "./manifest-verdict.ts";
 import { RecentReadings } from "./shared-source.ts";
-import { type SimulatedRow, simulatedVerdict } from "./simulated-row.ts";
+import { type SimulatedRow, type SimulatedVerdict, simulatedVerdict } from "./simulated-row.ts";
 import type { VerifyOptions } from "./verify-image.ts";
 
 export interface SimulationOptions {
@@ -38,6 +38,7 @@ export async function simulateImages(images: readonly InventoryImage[], options:
   const sides = options.present === undefined ? [options.next] : [options.next, options.present];
   const policies = sides.map((side) => ({ ...side, trustAnchors: side.trustAnchors ?? makeTrustAnchors(side) }));
   const recent = new RecentReadings();
+  const verdicts = new SharedVerdicts();
   const todo = function* (): Generator<readonly [number, InventoryImage]> {
     for (const entry of images.entries()) if (options.isKnown?.(entry[0]) !== true) yield entry;
   };
@@ -45,7 +46,7 @@ export async function simulateImages(images: readonly InventoryImage[], options:
     todo(),
     jobs,
     async ([index, image]) => {
-      const row = await simulateImage(image, policies, options.open, recent);
+      const row = await simulateImage(image, policies, options.open, recent, verdicts);
       await options.onRow(row, index);
     },
     options.signal,
@@ -57,6 +58,7 @@ async function simulateImage(
   policies: readonly VerifyOptions[],
   open: OpenOptions,
   recent: RecentReadings,
+  verdicts: SharedVerdicts,
 ): Promise<SimulatedRow> {
   let name: ImageName | undefined;
   let judged: JudgedImage;
@@ -68,14 +70,36 @@ async function simulateImage(
     judged = { outcomes: policies.map(() => undetermined(error)), digests: [] };
   }
   const { outcomes, digests } = judged;
-  const [next, present] = outcomes.map((outcome, index) => simulatedVerdict(outcome, policies[index]!.policy, name));
-  const row: SimulatedRow = {
+  const [next, present] = outcomes.map((outcome, index) =>
+    verdicts.share(simulatedVerdict(outcome, policies[index]!.policy, name)),
+  );
+  const known: readonly string[] = digests;
+  return {
     digest: digests[0] ?? null,
     next: next!,
     present: present ?? null,
-    runsOther:
-      digests.length === 0 ? [] : image.running.filter((digest) => !(digests as readonly string[]).includes(digest)),
+    runsOther: known.length === 0 ? none : image.running.filter((digest) => !known.includes(digest)),
   };
-  // Through its JSON: what is kept holds on to nothing it was cut out of, and a row read back from a journal is the same.
-  return JSON.parse(JSON.stringify(row)) as SimulatedRow;
+}
+
+const none: readonly string[] = Object.freeze([]);
+
+/** Different verdicts that are kept for sharing. A fleet has a few hundred: scopes times signers times reasons. */
+const MAX_SHARED = 1000;
+
+/**
+ * Most images of a fleet are judged alike, by the same key in the same scope: equal verdicts become one object. Each is made anew from its JSON, so that it holds on
+ * to nothing of the evidence that it was cut out of.
+ */
+class SharedVerdicts {
+  readonly #verdicts = new Map<string, SimulatedVerdict>();
+
+  share(verdict: SimulatedVerdict): SimulatedVerdict {
+    const json = JSON.stringify(verdict);
+    const known = this.#verdicts.get(json);
+    if (known !== undefined) return known;
+    const own = JSON.parse(json) as SimulatedVerdict;
+    if (this.#verdicts.size < MAX_SHARED) this.#verdicts.set(json, own);
+    return own;
+  }
 }
