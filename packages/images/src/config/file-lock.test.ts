@@ -76,6 +76,21 @@ describe("withFileLock", () => {
     }
   });
 
+  it("makes its part again when the holder took it for that of a killed process", async () => {
+    let waiter: Promise<string> | undefined;
+    await withFileLock(lock, async () => {
+      const held = await readdir(folder);
+      waiter = withFileLock(lock, async () => "entered");
+      let part: string | undefined;
+      for (const deadline = performance.now() + 10_000; part === undefined && performance.now() < deadline;)
+        part = (await readdir(folder)).find((name) => !held.includes(name));
+      assert.ok(part !== undefined);
+      await rm(join(folder, part));
+    });
+    assert.equal(await waiter, "entered");
+    assert.deepEqual(await readdir(folder), []);
+  });
+
   it("frees the lock when the action fails", async () => {
     await assert.rejects(
       withFileLock(lock, async () => {

@@ -98,7 +98,8 @@ const PART_AGE_MS = 60 * 60 * 1000;
 const EMPTY_PART_MS = 50;
 
 /**
- * Removes what processes that were killed while they waited for a lock left beside it: at once when it is known that they ended, else after an hour. Called by the holder.
+ * Removes what processes that were killed while they waited for a lock left beside it: at once when it is known that they ended or
+ * when nothing is written into it, else after an hour. Called by the holder.
  * @param path of the lock
  */
 export async function removeAbandonedParts(path: string): Promise<void> {

@@ -221,11 +221,13 @@ describe("a folder of signatures", () => {
     await put(folder, ["a"]);
     await writeFile(join(folder, ".signature-2.signet-0123456789abcdef"), "half");
     await writeFile(join(folder, ".htaccess"), "kept");
-    // What a process that was killed while it waited for the lock left behind, long ago and just now.
-    const [long, now] = ["..signet.lock.signet-0123456789abcdef", "..signet.lock.signet-fedcba9876543210"];
-    await writeFile(join(folder, long), "");
+    // What processes left behind that were killed before and after they named themselves, and what one that may still wait on another machine made.
+    const [empty, long, now] = ["0123456789abcdef", "123456789abcdef0", "fedcba9876543210"].map(
+      (id) => `..signet.lock.signet-${id}`,
+    ) as [string, string, string];
+    await writeFile(join(folder, empty), "");
+    for (const part of [long, now]) await writeFile(join(folder, part), `7 7 elsewhere.example ${part}\n`);
     await utimes(join(folder, long), 0, 0);
-    await writeFile(join(folder, now), "");
     await addSignature(folder, encode("b"));
     assert.deepEqual((await readdir(folder)).toSorted(), [now, ".htaccess", "signature-1", "signature-2"]);
     assert.equal(await readFile(join(folder, "signature-2"), "utf8"), "b");
