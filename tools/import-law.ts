@@ -9,7 +9,8 @@ const packageLaw: Readonly<Record<string, readonly string[]>> = {
   core: [],
   images: ["core"],
   openshift: ["images", "core"],
-  cli: ["openshift", "images", "core"],
+  server: ["images", "core"],
+  cli: ["server", "openshift", "images", "core"],
   testkit: ["images", "core"],
 };
 

@@ -90,6 +90,16 @@ export const errorTable = {
     meaning: "A credential helper could not be started, took too long, or reported a problem.",
     remedy: "Run `docker-credential-NAME get` by hand, with the host on standard input.",
   },
+  "database-busy": {
+    kind: "store",
+    meaning: "Another process has been writing to the server's database for too long.",
+    remedy: "Look for a process that hangs with the database open, and end it.",
+  },
+  "database-unusable": {
+    kind: "store",
+    meaning: "The server's database cannot be opened or reached, is damaged, or was last used by a newer program.",
+    remedy: "Follow the hint; `--data` or `database` in the configuration says which one it is.",
+  },
   "destination-unsuitable": {
     kind: "store",
     meaning:

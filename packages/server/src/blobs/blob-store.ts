@@ -1,0 +1,70 @@
+/** Where the bytes of blobs are kept. A store knows nothing of digests, repositories or rights: the database says what its places hold. */
+import type { Readable } from "node:stream";
+
+/** A run of bytes: both ends count, the first byte is 0 (as in HTTP's `Range`). */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** An object as a listing names it. */
+export interface StoredObject {
+  readonly location: string;
+  /** Bytes. */
+  readonly size: number;
+  /** When it was written, as the store says. */
+  readonly modifiedAt: Date;
+}
+
+/**
+ * An upload in progress. Its state is data, so that another process can go on where one stopped: whoever appends saves the state that comes back, and what was
+ * appended after the state that was last saved is written again or dropped.
+ */
+export interface UploadState {
+  /** Bytes that are durable. */
+  readonly received: number;
+  /** What the store needs to go on; JSON. */
+  readonly details: string;
+}
+
+/**
+ * Keeps bytes under places that it chooses, one place an upload, so that nothing is ever overwritten.
+ *
+ * Guaranteed by every store: what `finish` acknowledged survives the loss of power; a place is whole or absent; `append` is durable up to the `received` that it
+ * returns; `remove` of what is not there succeeds. Not checked: digests. Whoever writes hashes on the way.
+ */
+export interface BlobStore {
+  /** For messages and metrics: `filesystem` or `s3`. */
+  readonly kind: "filesystem" | "s3";
+  /** Begins an upload. */
+  begin(): Promise<UploadState>;
+  /**
+   * Adds bytes to an upload, behind the `received` of `state`; anything that an earlier, failed append left there is dropped first.
+   * When `chunks` throws, so does this; what arrived before may be kept or not, and the caller goes on from the state it has.
+   */
+  append(state: UploadState, chunks: AsyncIterable<Uint8Array>): Promise<UploadState>;
+  /** Reads an upload's bytes again from the start, up to `received`: for the digest, where the process that began it is gone. */
+  readUpload(state: UploadState): AsyncIterable<Uint8Array>;
+  /** Makes an upload a blob and returns its place. The upload is gone afterwards. */
+  finish(state: UploadState): Promise<string>;
+  /** Gives an upload up and frees its bytes. Of one that is gone already: succeeds. */
+  abort(state: UploadState): Promise<void>;
+  /**
+   * Opens a blob for reading. The caller consumes or destroys the stream.
+   * @param range within the blob's size
+   * @throws StoreError `blob-missing` when there is nothing at that place
+   */
+  open(location: string, range?: ByteRange): Promise<Readable>;
+  /** Bytes at a place, or undefined when there is nothing. */
+  size(location: string): Promise<number | undefined>;
+  remove(location: string): Promise<void>;
+  /** Every finished blob, in no order; what appears or goes meanwhile may be named or not. */
+  list(): AsyncIterable<StoredObject>;
+  /** Removes the leftovers of uploads that no row knows and that were last written before `before`. Returns how many. */
+  removeStaleUploads(before: Date, isKnown: (details: string) => Promise<boolean>): Promise<number>;
+  /** A URL by which a client may fetch the blob directly for `seconds`, or undefined where the store has none. */
+  presign(location: string, seconds: number): Promise<string | undefined>;
+  /** Throws a StoreError `blob-store-unusable` when the store does not answer or cannot be written to. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,27 @@
+/** The database as the rest of the server sees it: one for reading, transactions for writing, whatever engine is behind. */
+import type { Kysely, Transaction } from "kysely";
+import type { Schema } from "./schema.ts";
+
+export type DatabaseKind = "postgresql" | "sqlite";
+
+/** Reads what is committed. */
+export type Reader = Kysely<Schema>;
+/** Reads and writes inside one transaction. */
+export type Writer = Transaction<Schema>;
+
+/**
+ * An open database with all its tables.
+ *
+ * Both engines behave alike: a transaction is atomic and durable when `write` resolves, and readers never see a part of one. SQLite lets one transaction write at a
+ * time, in any process; PostgreSQL lets transactions that lock different rows go side by side, so that whatever is decided by what was read must first lock the row
+ * that guards it (see `lockRepository`).
+ */
+export interface Database {
+  readonly kind: DatabaseKind;
+  readonly read: Reader;
+  /** Runs `change` in one transaction: committed when it resolves, rolled back when it throws. Must not be called inside another `write`. */
+  write<T>(change: (writer: Writer) => Promise<T>): Promise<T>;
+  /** Throws a StoreError when the database does not answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,70 @@
+/** PostgreSQL through `pg`. */
+import { Kysely, PostgresDialect, sql } from "kysely";
+import pg from "pg";
+import { StoreError } from "@signet/core";
+import type { Database } from "./database.ts";
+import { migrate } from "./migrate.ts";
+import type { Schema } from "./schema.ts";
+
+/** Connections of one process: PostgreSQL serves some tens well, and several processes share its hundred. */
+const MAX_CONNECTIONS = 20;
+/** Milliseconds until a connection that does not come about is an error. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Milliseconds for one statement: the longest, of garbage collection, take seconds. */
+const STATEMENT_TIMEOUT_MS = 60_000;
+/** Tries of one transaction that others made impossible; each follows at once, since the others have committed. */
+const MAX_TRIES = 5;
+
+/** Serialization failure and deadlock (PostgreSQL, appendix A, class 40): nothing was done, and doing it again may succeed. */
+const transientStates: ReadonlySet<string> = new Set(["40001", "40P01"]);
+
+// Whole numbers of 64 bits arrive as text, since JavaScript cannot hold them all; ours (bytes, milliseconds, counters) stay below 2^53.
+const types = new pg.TypeOverrides();
+types.setTypeParser(pg.types.builtins.INT8, (text) => Number(text));
+
+/**
+ * Opens a database and brings its tables up to date.
+ *
+ * @param url `postgresql://user:password@host:port/database`; never logged
+ * @throws StoreError `database-unusable` when it cannot be reached, refuses the account, or is newer than this program
+ */
+export async function openPostgresql(url: string): Promise<Database> {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: MAX_CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    types,
+  });
+  // A connection that breaks while idle is replaced at the next query; without a listener it would end the process.
+  pool.on("error", () => undefined);
+  const read = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    await sql`select 1`.execute(read);
+    await migrate(read, "postgresql");
+  } catch (error) {
+    await read.destroy();
+    if (error instanceof StoreError) throw error;
+    throw new StoreError("database-unusable", `PostgreSQL cannot be used: ${(error as Error).message}`, {
+      cause: error,
+      hint: "check host, port, database, account and password of the URL",
+    });
+  }
+  return {
+    kind: "postgresql",
+    read,
+    write: async (change) => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await read.transaction().execute(change);
+        } catch (error) {
+          if (attempt === MAX_TRIES || !transientStates.has((error as { code?: string }).code ?? "")) throw error;
+        }
+      }
+    },
+    ping: async () => {
+      await sql`select 1`.execute(read);
+    },
+    close: () => read.destroy(),
+  };
+}
