@@ -74,7 +74,7 @@ export async function planTag(
     .where("membership.unit_kind", "=", "tag")
     .where(inVersion(repository.latestVersion))
     .executeTakeFirstOrThrow();
-  if (Number(count) >= repository.quotaTags) {
+  if (count >= repository.quotaTags) {
     throw new ContentError("quota-exceeded", `the repository may hold ${repository.quotaTags} tags`, { tag: name });
   }
   return [];
