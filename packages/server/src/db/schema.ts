@@ -60,7 +60,7 @@ export interface ManifestChildTable {
 
 /** A name for a manifest: a content unit like the others. One repository version holds a name at most once. */
 export interface TagTable {
-  /** `NAME@DIGEST`: the unit key of memberships. */
+  /** `NAME DIGEST`: the unit key of memberships. A space sorts before all that a name may hold, so that keys sort as names do. */
   key: string;
   name: string;
   manifest_digest: string;
@@ -159,7 +159,7 @@ export interface RepositoryVersionTable {
 export interface MembershipTable {
   repository_id: number;
   unit_kind: UnitKind;
-  /** A digest, or for tags `NAME@DIGEST`. */
+  /** A digest, or for tags `NAME DIGEST`. */
   unit_key: string;
   version_added: number;
   version_removed: number | null;

@@ -6,12 +6,14 @@ import type { DatabaseKind } from "../database.ts";
 /** Makes the tables of an empty database; runs inside one transaction. */
 export async function createRegistryTables(db: Kysely<unknown>, kind: DatabaseKind): Promise<void> {
   const bytes: ColumnDataType = kind === "sqlite" ? "blob" : "bytea";
+  // Names are listed and continued after in the order of their bytes, whatever the locale that the database was made with.
+  const name = kind === "sqlite" ? sql`text collate binary` : sql`text collate "C"`;
   // PostgreSQL's own sequence; SQLite's rowid, never used twice.
   const identity = (table: CreateTableBuilder<string>): CreateTableBuilder<string, "id"> =>
     kind === "sqlite"
       ? table.addColumn("id", "integer", (column) => column.primaryKey().autoIncrement())
       : table.addColumn("id", "integer", (column) => column.primaryKey().generatedAlwaysAsIdentity());
-  const create = (name: string): CreateTableBuilder<string> => db.schema.createTable(name);
+  const create = (table: string): CreateTableBuilder<string> => db.schema.createTable(table);
   const index = (table: string, columns: readonly string[], where?: string): Promise<void> => {
     const builder = db.schema
       .createIndex(`${table}_${columns.join("_")}`)
@@ -66,7 +68,7 @@ export async function createRegistryTables(db: Kysely<unknown>, kind: DatabaseKi
   await index("manifest_child", ["child_digest"]);
 
   await create("tag")
-    .addColumn("key", "text", (column) => column.primaryKey())
+    .addColumn("key", name, (column) => column.primaryKey())
     .addColumn("name", "text", (column) => column.notNull())
     .addColumn("manifest_digest", "text", (column) => column.notNull())
     .addColumn("created_at", "bigint", (column) => column.notNull())
@@ -148,24 +150,25 @@ export async function createRegistryTables(db: Kysely<unknown>, kind: DatabaseKi
   await create("membership")
     .addColumn("repository_id", "integer", repositoryKey)
     .addColumn("unit_kind", "text", (column) => column.notNull())
-    .addColumn("unit_key", "text", (column) => column.notNull())
+    .addColumn("unit_key", name, (column) => column.notNull())
     .addColumn("version_added", "integer", (column) => column.notNull())
     .addColumn("version_removed", "integer")
     .addPrimaryKeyConstraint("membership_key", ["repository_id", "unit_kind", "unit_key", "version_added"] as never)
     .execute();
   await index("membership", ["unit_kind", "unit_key"]);
+  await index("membership", ["repository_id", "version_removed"], "version_removed is not null");
 
   await create("pending")
     .addColumn("repository_id", "integer", repositoryKey)
     .addColumn("unit_kind", "text", (column) => column.notNull())
-    .addColumn("unit_key", "text", (column) => column.notNull())
+    .addColumn("unit_key", name, (column) => column.notNull())
     .addColumn("added_at", "bigint", (column) => column.notNull())
     .addPrimaryKeyConstraint("pending_key", ["repository_id", "unit_kind", "unit_key"] as never)
     .execute();
   await index("pending", ["unit_kind", "unit_key"]);
 
   await create("distribution")
-    .addColumn("path", "text", (column) => column.primaryKey())
+    .addColumn("path", name, (column) => column.primaryKey())
     .addColumn("repository_id", "integer", repositoryKey)
     .addColumn("version", "integer")
     .addColumn("created_at", "bigint", (column) => column.notNull())

@@ -1,0 +1,108 @@
+/** Blobs: what is served of them, and how they come into a repository. */
+import type { BlobStore } from "../blobs/blob-store.ts";
+import type { Database, Reader } from "../db/database.ts";
+import { isServed } from "./membership.ts";
+import { addPending } from "./pending.ts";
+import { type ServedRepository, ensureRepository, findServed } from "./repositories.ts";
+
+/** A blob that a path serves. */
+export interface StoredBlob {
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly location: string;
+}
+
+/** A blob that this path serves, or undefined. */
+export async function findBlob(
+  reader: Reader,
+  served: ServedRepository,
+  digest: string,
+): Promise<StoredBlob | undefined> {
+  if (!(await isServed(reader, served, { kind: "blob", key: digest }))) return undefined;
+  return await reader
+    .selectFrom("blob")
+    .select(["digest", "size", "location"])
+    .where("digest", "=", digest)
+    .executeTakeFirst();
+}
+
+/**
+ * Notes bytes that are durable in the blob store as a blob, pending in a repository. When the same blob is known already, its older bytes stay and the new ones go.
+ */
+export async function addBlob(
+  database: Database,
+  store: BlobStore,
+  blob: StoredBlob,
+  path: string,
+  now: number,
+  finish: (writer: Parameters<Parameters<Database["write"]>[0]>[0]) => Promise<void>,
+): Promise<void> {
+  const kept = await database.write(async (writer) => {
+    const { repositoryId } = await ensureRepository(writer, path, now);
+    const row = await writer
+      .insertInto("blob")
+      .values({ ...blob, created_at: now, touched_at: now })
+      .onConflict((conflict) => conflict.column("digest").doUpdateSet({ touched_at: now }))
+      .returning("location")
+      .executeTakeFirstOrThrow();
+    await addPending(writer, repositoryId, "blob", blob.digest, now);
+    await finish(writer);
+    return row.location;
+  });
+  // After the commit, and best effort: collection finds places that no row names.
+  if (kept !== blob.location) await store.remove(blob.location).catch(() => undefined);
+}
+
+/**
+ * Makes a blob of one repository known in another, without its bytes moving. Whether the caller may read the first and write to the second was decided before.
+ * @returns false when the first does not serve it
+ */
+export async function mountBlob(
+  database: Database,
+  from: string,
+  digest: string,
+  to: string,
+  now: number,
+): Promise<boolean> {
+  return await database.write(async (writer) => {
+    const source = await findServed(writer, from);
+    if (source === undefined || !(await isServed(writer, source, { kind: "blob", key: digest }))) return false;
+    const touched = await writer
+      .updateTable("blob")
+      .set({ touched_at: now })
+      .where("digest", "=", digest)
+      .executeTakeFirst();
+    if (touched.numUpdatedRows === 0n) return false;
+    const { repositoryId } = await ensureRepository(writer, to, now);
+    await addPending(writer, repositoryId, "blob", digest, now);
+    return true;
+  });
+}
+
+/** Paths whose repositories hold a blob, in their latest version or pending. */
+export async function listBlobHolders(
+  reader: Reader,
+  digest: string,
+  limit: number,
+): Promise<readonly Pick<ServedRepository, "path" | "visibility">[]> {
+  const members = reader
+    .selectFrom("membership")
+    .select("repository_id")
+    .where("unit_kind", "=", "blob")
+    .where("unit_key", "=", digest)
+    .where("version_removed", "is", null);
+  const pending = reader
+    .selectFrom("pending")
+    .select("repository_id")
+    .where("unit_kind", "=", "blob")
+    .where("unit_key", "=", digest);
+  return await reader
+    .selectFrom("distribution")
+    .innerJoin("repository", "repository.id", "distribution.repository_id")
+    .select(["distribution.path", "repository.visibility"])
+    .where("repository.id", "in", members.union(pending))
+    .where("distribution.version", "is", null)
+    .limit(limit)
+    .execute();
+}

@@ -1,0 +1,169 @@
+/** Taking tags, manifests and blobs out of a repository: the next version does not hold them. Bytes go when collection finds that nobody holds them. */
+import type { Database, Writer } from "../db/database.ts";
+import { ContentError } from "./content-error.ts";
+import { type Unit, commitVersion, inVersion, isServed } from "./membership.ts";
+import { splitTagKey, tagKey } from "./names.ts";
+import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
+import { findTag, refuseImmutable } from "./tags.ts";
+
+/**
+ * Removes a tag; its manifest stays.
+ * @throws ContentError `tag-unknown`, `tag-immutable`
+ */
+export async function deleteTag(
+  database: Database,
+  served: ServedRepository,
+  name: string,
+  by: string,
+  now: number,
+): Promise<void> {
+  await database.write(async (writer) => {
+    const repository = await lockRepository(writer, served.repositoryId);
+    const digest = await findTag(writer, repository, name);
+    if (digest === undefined) throw new ContentError("tag-unknown", `there is no tag ${name}`, { tag: name });
+    refuseImmutable(repository, name);
+    const remove: Unit[] = [{ kind: "tag", key: tagKey(name, digest) }];
+    await commitVersion(writer, repository, { add: [], remove }, by, now);
+  });
+}
+
+/**
+ * Removes a manifest with its tags, its signatures, and the blobs that no other manifest of the repository names. Lists that name it stay, and then lack it, as in a
+ * mirror of some platforms.
+ * @throws ContentError `manifest-unknown`; `tag-immutable` when the repository's rules fix a tag of it
+ */
+export async function deleteManifest(
+  database: Database,
+  served: ServedRepository,
+  digest: string,
+  by: string,
+  now: number,
+): Promise<void> {
+  await database.write(async (writer) => {
+    const repository = await lockRepository(writer, served.repositoryId);
+    const locked = { ...served, version: repository.latestVersion };
+    if (!(await isServed(writer, locked, { kind: "manifest", key: digest }))) {
+      throw new ContentError("manifest-unknown", `the repository has no manifest ${digest}`, { digest });
+    }
+    await writer
+      .deleteFrom("pending")
+      .where("repository_id", "=", repository.id)
+      .where("unit_kind", "=", "manifest")
+      .where("unit_key", "=", digest)
+      .execute();
+    const tags = await listTagKeys(writer, repository, digest);
+    for (const key of tags) refuseImmutable(repository, splitTagKey(key).name);
+    const signatures = await listSignatureKeys(writer, repository, digest);
+    const blobs = await listExclusiveBlobs(writer, repository, digest);
+    const remove: Unit[] = [
+      { kind: "manifest", key: digest },
+      ...tags.map((key) => ({ kind: "tag" as const, key })),
+      ...signatures.map((key) => ({ kind: "signature" as const, key })),
+      ...blobs.map((key) => ({ kind: "blob" as const, key })),
+    ];
+    await commitVersion(writer, repository, { add: [], remove }, by, now);
+  });
+}
+
+/**
+ * Removes a blob from a repository.
+ * @throws ContentError `blob-unknown`; `blob-in-use` when a manifest of the repository names it, which could not be pulled any more
+ */
+export async function deleteBlob(
+  database: Database,
+  served: ServedRepository,
+  digest: string,
+  by: string,
+  now: number,
+): Promise<void> {
+  await database.write(async (writer) => {
+    const repository = await lockRepository(writer, served.repositoryId);
+    const locked = { ...served, version: repository.latestVersion };
+    if (!(await isServed(writer, locked, { kind: "blob", key: digest }))) {
+      throw new ContentError("blob-unknown", `the repository has no blob ${digest}`, { digest });
+    }
+    const user = await findUser(writer, repository, digest);
+    if (user !== undefined) {
+      throw new ContentError("blob-in-use", `the manifest ${user} names this blob: delete the manifest first`, {
+        digest,
+        manifest: user,
+      });
+    }
+    await writer
+      .deleteFrom("pending")
+      .where("repository_id", "=", repository.id)
+      .where("unit_kind", "=", "blob")
+      .where("unit_key", "=", digest)
+      .execute();
+    await commitVersion(writer, repository, { add: [], remove: [{ kind: "blob", key: digest }] }, by, now);
+  });
+}
+
+async function listTagKeys(writer: Writer, repository: LockedRepository, digest: string): Promise<string[]> {
+  const rows = await writer
+    .selectFrom("tag")
+    .innerJoin("membership", "membership.unit_key", "tag.key")
+    .select("tag.key")
+    .where("tag.manifest_digest", "=", digest)
+    .where("membership.repository_id", "=", repository.id)
+    .where("membership.unit_kind", "=", "tag")
+    .where(inVersion(repository.latestVersion))
+    .execute();
+  return rows.map((row) => row.key);
+}
+
+async function listSignatureKeys(writer: Writer, repository: LockedRepository, digest: string): Promise<string[]> {
+  const rows = await writer
+    .selectFrom("signature")
+    .innerJoin("membership", "membership.unit_key", "signature.digest")
+    .select("signature.digest")
+    .where("signature.manifest_digest", "=", digest)
+    .where("membership.repository_id", "=", repository.id)
+    .where("membership.unit_kind", "=", "signature")
+    .where(inVersion(repository.latestVersion))
+    .execute();
+  return rows.map((row) => row.digest);
+}
+
+/** Blobs of a manifest that no other manifest of the version or among the pending ones names. */
+async function listExclusiveBlobs(writer: Writer, repository: LockedRepository, digest: string): Promise<string[]> {
+  const own = await writer
+    .selectFrom("manifest_blob")
+    .select("blob_digest")
+    .where("manifest_digest", "=", digest)
+    .execute();
+  const exclusive: string[] = [];
+  for (const { blob_digest: blob } of own)
+    if ((await findUser(writer, repository, blob, digest)) === undefined) exclusive.push(blob);
+  return exclusive;
+}
+
+/** A manifest, of the version or pending, that names a blob; `except` does not count. */
+async function findUser(
+  writer: Writer,
+  repository: LockedRepository,
+  blob: string,
+  except = "",
+): Promise<string | undefined> {
+  const member = await writer
+    .selectFrom("manifest_blob")
+    .innerJoin("membership", "membership.unit_key", "manifest_blob.manifest_digest")
+    .select("manifest_blob.manifest_digest")
+    .where("manifest_blob.blob_digest", "=", blob)
+    .where("manifest_blob.manifest_digest", "!=", except)
+    .where("membership.repository_id", "=", repository.id)
+    .where("membership.unit_kind", "=", "manifest")
+    .where(inVersion(repository.latestVersion))
+    .executeTakeFirst();
+  if (member !== undefined) return member.manifest_digest;
+  const pending = await writer
+    .selectFrom("manifest_blob")
+    .innerJoin("pending", "pending.unit_key", "manifest_blob.manifest_digest")
+    .select("manifest_blob.manifest_digest")
+    .where("manifest_blob.blob_digest", "=", blob)
+    .where("manifest_blob.manifest_digest", "!=", except)
+    .where("pending.repository_id", "=", repository.id)
+    .where("pending.unit_kind", "=", "manifest")
+    .executeTakeFirst();
+  return pending?.manifest_digest;
+}

@@ -1,0 +1,119 @@
+/** Manifests: read by digest, put by digest or tag. */
+import type { Database, Reader, Writer } from "../db/database.ts";
+import { ContentError } from "./content-error.ts";
+import { listClosure } from "./closure.ts";
+import type { ManifestFacts } from "./manifest-facts.ts";
+import { type Unit, batches, commitVersion, isServed, listPresent } from "./membership.ts";
+import { tagKey } from "./names.ts";
+import { addPending } from "./pending.ts";
+import { type ServedRepository, ensureRepository, lockRepository } from "./repositories.ts";
+import { findTag, planTag } from "./tags.ts";
+
+/** A manifest as it is served. */
+export interface StoredManifest {
+  readonly digest: string;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A manifest that this path serves, or undefined. */
+export async function findManifest(
+  reader: Reader,
+  served: ServedRepository,
+  digest: string,
+): Promise<StoredManifest | undefined> {
+  if (!(await isServed(reader, served, { kind: "manifest", key: digest }))) return undefined;
+  const row = await reader
+    .selectFrom("manifest")
+    .select(["digest", "media_type", "bytes"])
+    .where("digest", "=", digest)
+    .executeTakeFirst();
+  return row && { digest: row.digest, mediaType: row.media_type, bytes: row.bytes };
+}
+
+/** What a push of a manifest asks for. */
+export interface ManifestPut {
+  readonly path: string;
+  readonly manifest: ManifestFacts;
+  readonly tags: readonly string[];
+  /** The account that pushes. */
+  readonly by: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/**
+ * Stores a manifest, durable when this resolves. With a tag, as a list, or with a subject it makes the repository's next version, together with everything below it
+ * that the repository has; by digest alone it stays pending until one of these names it, or until maintenance commits it.
+ *
+ * @throws ContentError `manifest-blob-unknown` when the repository lacks a blob that the manifest names; `tag-immutable`; `quota-exceeded`
+ */
+export async function putManifest(database: Database, put: ManifestPut): Promise<void> {
+  const { manifest, now } = put;
+  await database.write(async (writer) => {
+    const { repositoryId } = await ensureRepository(writer, put.path, now);
+    const repository = await lockRepository(writer, repositoryId);
+    const present = await listPresent(writer, repository, "blob", manifest.blobs);
+    const missing = manifest.blobs.find((digest) => !present.has(digest));
+    if (missing !== undefined) {
+      throw new ContentError("manifest-blob-unknown", `the repository has no blob ${missing}`, { digest: missing });
+    }
+    await insertManifest(writer, manifest, now);
+    const isRoot = put.tags.length > 0 || manifest.kind === "list" || manifest.subject !== undefined;
+    if (!isRoot) return await addPending(writer, repository.id, "manifest", manifest.digest, now);
+    const add = await listClosure(writer, repository, manifest.digest);
+    const remove: Unit[] = [];
+    for (const tag of put.tags) {
+      const old = await findTag(writer, repository, tag);
+      if (old === manifest.digest) continue;
+      remove.push(...(await planTag(writer, repository, tag, old)));
+      const key = tagKey(tag, manifest.digest);
+      await writer
+        .insertInto("tag")
+        .values({ key, name: tag, manifest_digest: manifest.digest, created_at: now })
+        .onConflict((conflict) => conflict.column("key").doNothing())
+        .execute();
+      add.push({ kind: "tag", key });
+    }
+    await commitVersion(writer, repository, { add, remove }, put.by, now);
+  });
+}
+
+async function insertManifest(writer: Writer, manifest: ManifestFacts, now: number): Promise<void> {
+  const inserted = await writer
+    .insertInto("manifest")
+    .values({
+      digest: manifest.digest,
+      media_type: manifest.mediaType,
+      artifact_type: manifest.artifactType ?? null,
+      bytes: manifest.bytes,
+      size: manifest.bytes.length,
+      config_digest: manifest.configDigest ?? null,
+      subject_digest: manifest.subject ?? null,
+      os: null,
+      architecture: null,
+      variant: null,
+      annotations: JSON.stringify(manifest.annotations),
+      total_size: manifest.totalSize,
+      created_at: now,
+      touched_at: now,
+    })
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ touched_at: now }))
+    .returning("created_at")
+    .executeTakeFirstOrThrow();
+  if (inserted.created_at !== now) return;
+  for (const batch of batches(manifest.blobs)) {
+    await writer
+      .insertInto("manifest_blob")
+      .values(batch.map((digest) => ({ manifest_digest: manifest.digest, blob_digest: digest })))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+  for (const batch of batches([...manifest.children.entries()])) {
+    await writer
+      .insertInto("manifest_child")
+      .values(batch.map(([position, digest]) => ({ manifest_digest: manifest.digest, child_digest: digest, position })))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+}

@@ -1,0 +1,148 @@
+/** Repositories and the paths they are served under. */
+import { sql } from "kysely";
+import type { Reader, Writer } from "../db/database.ts";
+
+/** What the data plane serves under one path, as it is now. */
+export interface ServedRepository {
+  readonly path: string;
+  readonly repositoryId: number;
+  /** The version that is served: the pinned one, or the latest. */
+  readonly version: number;
+  /** True when a version is pinned: nothing can be pushed, and pending content is not served. */
+  readonly isPinned: boolean;
+  /** Grows with every change to what the repository serves. */
+  readonly changeNumber: number;
+  readonly visibility: "private" | "public";
+}
+
+/** How many complete versions a repository keeps that a push made: the registry's clients know the newest only. */
+const DEFAULT_RETAINED_VERSIONS = 1;
+
+/** What is served under a path, or undefined when nothing is. One indexed read. */
+export async function findServed(reader: Reader | Writer, path: string): Promise<ServedRepository | undefined> {
+  const row = await reader
+    .selectFrom("distribution")
+    .innerJoin("repository", "repository.id", "distribution.repository_id")
+    .select([
+      "distribution.path",
+      "distribution.version",
+      "repository.id",
+      "repository.latest_version",
+      "repository.change_number",
+      "repository.visibility",
+    ])
+    .where("distribution.path", "=", path)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  return {
+    path: row.path,
+    repositoryId: row.id,
+    version: row.version ?? row.latest_version,
+    isPinned: row.version !== null,
+    changeNumber: row.change_number,
+    visibility: row.visibility,
+  };
+}
+
+/** Makes a repository and the distribution of the same path, unless they exist. Two that do so at once both succeed. */
+export async function ensureRepository(writer: Writer, path: string, now: number): Promise<ServedRepository> {
+  const found = await findServed(writer, path);
+  if (found !== undefined) return found;
+  await writer
+    .insertInto("repository")
+    .values({
+      name: path,
+      kind: "push",
+      description: "",
+      visibility: "private",
+      pull_policy_mode: "off",
+      pull_policy: null,
+      immutable_tags: "[]",
+      quota_bytes: null,
+      quota_tags: null,
+      retain_versions: DEFAULT_RETAINED_VERSIONS,
+      latest_version: 0,
+      change_number: 1,
+      locked_by: null,
+      locked_until: null,
+      created_at: now,
+    })
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .execute();
+  const { id } = await writer.selectFrom("repository").select("id").where("name", "=", path).executeTakeFirstOrThrow();
+  await writer
+    .insertInto("distribution")
+    .values({ path, repository_id: id, version: null, created_at: now })
+    .onConflict((conflict) => conflict.column("path").doNothing())
+    .execute();
+  return (await findServed(writer, path))!;
+}
+
+/** What a change to a repository must respect. */
+export interface LockedRepository {
+  readonly id: number;
+  readonly latestVersion: number;
+  readonly retainVersions: number;
+  readonly immutableTags: readonly string[];
+  readonly quotaBytes: number | undefined;
+  readonly quotaTags: number | undefined;
+}
+
+/**
+ * Locks a repository until the transaction ends, and counts the change: whatever was read before must be read again. Transactions on one repository go one after the
+ * other, so that a decision made under the lock holds when it is committed.
+ */
+export async function lockRepository(writer: Writer, repositoryId: number): Promise<LockedRepository> {
+  const row = await writer
+    .updateTable("repository")
+    .set({ change_number: sql`change_number + 1` })
+    .where("id", "=", repositoryId)
+    .returning(["id", "latest_version", "retain_versions", "immutable_tags", "quota_bytes", "quota_tags"])
+    .executeTakeFirstOrThrow();
+  return {
+    id: row.id,
+    latestVersion: row.latest_version,
+    retainVersions: row.retain_versions,
+    immutableTags: JSON.parse(row.immutable_tags) as string[],
+    quotaBytes: row.quota_bytes ?? undefined,
+    quotaTags: row.quota_tags ?? undefined,
+  };
+}
+
+/** Paths that are served, in the order of their bytes, after `last`. */
+export async function listPaths(
+  reader: Reader,
+  last: string,
+  limit: number,
+): Promise<readonly Pick<ServedRepository, "path" | "visibility">[]> {
+  return await reader
+    .selectFrom("distribution")
+    .innerJoin("repository", "repository.id", "distribution.repository_id")
+    .select(["distribution.path", "repository.visibility"])
+    .where("distribution.path", ">", last)
+    .orderBy("distribution.path")
+    .limit(limit)
+    .execute();
+}
+
+/** Paths whose repositories hold a signature of a manifest, in the order of their bytes. */
+export async function listHolders(
+  reader: Reader,
+  manifestDigest: string,
+  limit: number,
+): Promise<readonly ServedRepository[]> {
+  const rows = await reader
+    .selectFrom("signature")
+    .innerJoin("membership", "membership.unit_key", "signature.digest")
+    .innerJoin("distribution", "distribution.repository_id", "membership.repository_id")
+    .select("distribution.path")
+    .distinct()
+    .where("signature.manifest_digest", "=", manifestDigest)
+    .where("membership.unit_kind", "=", "signature")
+    .where("membership.version_removed", "is", null)
+    .orderBy("distribution.path")
+    .limit(limit)
+    .execute();
+  const found = await Promise.all(rows.map((row) => findServed(reader, row.path)));
+  return found.filter((served) => served !== undefined);
+}

@@ -1,0 +1,201 @@
+/** Uploads of blobs in flight: begun, added to in order, finished with a digest or given up. */
+import { type Hash, createHash, randomUUID } from "node:crypto";
+import { type Digest, digestAlgorithm } from "@signet/core";
+import type { BlobStore, UploadState } from "../blobs/blob-store.ts";
+import type { Database } from "../db/database.ts";
+import { type StoredBlob, addBlob } from "./blobs.ts";
+import { ContentError } from "./content-error.ts";
+import { ensureRepository } from "./repositories.ts";
+
+/** Bytes of one blob: twice the largest layers seen (models of some tens of GiB). Whoever wants less sets a quota. */
+const MAX_BLOB_BYTES: number = 128 * 1024 ** 3;
+/** Uploads whose running hash is kept; what falls out is read again when it goes on. A hash takes some hundred bytes. */
+const MAX_RUNNING_HASHES = 10_000;
+
+/** An upload as its row has it. */
+export interface Upload {
+  readonly id: string;
+  readonly path: string;
+  readonly state: UploadState;
+}
+
+interface RunningHash {
+  readonly hash: Hash;
+  readonly received: number;
+}
+
+/**
+ * Takes blobs in. Rows and bytes of an upload outlive the process, so any process can go on with one; what a process keeps is the running hash, so that bytes are not
+ * read twice.
+ */
+export class Uploads {
+  readonly #database: Database;
+  readonly #store: BlobStore;
+  readonly #hashes = new Map<string, RunningHash>();
+  readonly #busy = new Set<string>();
+
+  constructor(database: Database, store: BlobStore) {
+    this.#database = database;
+    this.#store = store;
+  }
+
+  /** Begins an upload, and makes the repository where it is missing. */
+  async begin(path: string, account: string, now: number): Promise<Upload> {
+    const state = await this.#store.begin();
+    const id = randomUUID();
+    await this.#database.write(async (writer) => {
+      const { repositoryId } = await ensureRepository(writer, path, now);
+      await writer
+        .insertInto("upload")
+        .values({
+          id,
+          repository_id: repositoryId,
+          account,
+          received: state.received,
+          state: state.details,
+          created_at: now,
+          updated_at: now,
+        })
+        .execute();
+    });
+    return { id, path, state };
+  }
+
+  /**
+   * The upload with this id in this repository.
+   * @throws ContentError `upload-unknown`
+   */
+  async find(path: string, id: string): Promise<Upload> {
+    const row = await this.#database.read
+      .selectFrom("upload")
+      .innerJoin("distribution", "distribution.repository_id", "upload.repository_id")
+      .select(["upload.received", "upload.state"])
+      .where("upload.id", "=", id)
+      .where("distribution.path", "=", path)
+      .executeTakeFirst();
+    if (row === undefined) throw unknownUpload(id);
+    return { id, path, state: { received: row.received, details: row.state } };
+  }
+
+  /**
+   * Adds bytes; durable, with the row that says so, when this resolves.
+   * @throws ContentError `upload-conflict` when another request adds to it at this moment
+   */
+  async append(upload: Upload, chunks: AsyncIterable<Uint8Array>, now: number): Promise<Upload> {
+    return await this.#alone(upload.id, async () => {
+      const { state } = await this.#receive(upload, chunks);
+      await this.#database.write(async (writer) => {
+        const changed = await writer
+          .updateTable("upload")
+          .set({ received: state.received, state: state.details, updated_at: now })
+          .where("id", "=", upload.id)
+          .where("received", "=", upload.state.received)
+          .executeTakeFirst();
+        if (changed.numUpdatedRows === 0n) throw conflict(upload.id);
+      });
+      return { ...upload, state };
+    });
+  }
+
+  /**
+   * Adds the last bytes and makes the upload a blob, pending in its repository.
+   * @throws ContentError `digest-mismatch`: then the upload is given up
+   */
+  async finish(upload: Upload, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
+    return await this.#alone(upload.id, async () => {
+      const { state, running } = await this.#receive(upload, chunks);
+      this.#hashes.delete(upload.id);
+      const algorithm = digestAlgorithm(digest);
+      const hash = algorithm === "sha256" ? running.hash : await this.#hashAgain(state, algorithm);
+      const found = `${algorithm}:${hash.digest("hex")}`;
+      if (found !== digest) {
+        await this.#forget(upload.id);
+        await this.#store.abort(state);
+        throw new ContentError("digest-mismatch", `the ${state.received} bytes have the digest ${found}`, { digest });
+      }
+      const location = await this.#store.finish(state);
+      const blob = { digest, size: state.received, location };
+      await addBlob(this.#database, this.#store, blob, upload.path, now, async (writer) => {
+        const gone = await writer.deleteFrom("upload").where("id", "=", upload.id).executeTakeFirst();
+        if (gone.numDeletedRows === 0n) throw conflict(upload.id);
+      });
+      return blob;
+    });
+  }
+
+  /** Gives an upload up. */
+  async cancel(upload: Upload): Promise<void> {
+    await this.#alone(upload.id, async () => {
+      this.#hashes.delete(upload.id);
+      await this.#forget(upload.id);
+      await this.#store.abort(upload.state);
+    });
+  }
+
+  async #forget(id: string): Promise<void> {
+    await this.#database.write(async (writer) => {
+      await writer.deleteFrom("upload").where("id", "=", id).execute();
+    });
+  }
+
+  async #receive(
+    upload: Upload,
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<{ readonly state: UploadState; readonly running: RunningHash }> {
+    const { hash } = await this.#takeHash(upload);
+    let received = upload.state.received;
+    const state = await this.#store.append(upload.state, hashed(chunks));
+    const running = { hash, received };
+    if (state.received !== received) throw conflict(upload.id);
+    if (this.#hashes.size >= MAX_RUNNING_HASHES) {
+      const [oldest] = this.#hashes.keys();
+      if (oldest !== undefined) this.#hashes.delete(oldest);
+    }
+    this.#hashes.set(upload.id, running);
+    return { state, running };
+
+    async function* hashed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+      for await (const chunk of source) {
+        received += chunk.length;
+        if (received > MAX_BLOB_BYTES) {
+          throw new ContentError("size-mismatch", `a blob may have ${MAX_BLOB_BYTES} bytes at most`);
+        }
+        hash.update(chunk);
+        yield chunk;
+      }
+    }
+  }
+
+  /** The hash of what is durable. It is taken out: an append that fails half-way has spoiled it. */
+  async #takeHash(upload: Upload): Promise<RunningHash> {
+    const known = this.#hashes.get(upload.id);
+    this.#hashes.delete(upload.id);
+    if (known?.received === upload.state.received) return known;
+    return { hash: await this.#hashAgain(upload.state, "sha256"), received: upload.state.received };
+  }
+
+  async #hashAgain(state: UploadState, algorithm: string): Promise<Hash> {
+    const hash = createHash(algorithm);
+    if (state.received > 0) for await (const chunk of this.#store.readUpload(state)) hash.update(chunk);
+    return hash;
+  }
+
+  /** One request at a time: in this process by refusing, between processes by the row's `received`. */
+  async #alone<T>(id: string, work: () => Promise<T>): Promise<T> {
+    if (this.#busy.has(id)) throw conflict(id);
+    this.#busy.add(id);
+    try {
+      return await work();
+    } finally {
+      this.#busy.delete(id);
+    }
+  }
+}
+
+function unknownUpload(id: string): ContentError {
+  return new ContentError("upload-unknown", "there is no such upload; it may have been finished or given up", { id });
+}
+
+function conflict(id: string): ContentError {
+  return new ContentError("upload-conflict", "another request changed this upload meanwhile", { id });
+}

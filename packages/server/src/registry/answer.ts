@@ -1,0 +1,115 @@
+/** Writing answers, and reading what a request says besides its path. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { RegistryError } from "./registry-error.ts";
+
+/** One request with what every door needs of it. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly query: URLSearchParams;
+  /** Milliseconds since 1970, UTC: one moment for the whole request. */
+  readonly now: number;
+}
+
+/** An answer to GET in whole; for HEAD only its headers are sent. */
+export interface CompleteAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  /** What its `ETag` holds, without the quotes. */
+  readonly tag?: string;
+}
+
+/** Sends an answer, or 304 when the client has it already. */
+export function sendAnswer(exchange: Exchange, complete: CompleteAnswer): void {
+  if (complete.tag !== undefined && answerIfUnchanged(exchange, complete.tag)) return;
+  answer(exchange, complete.status, complete.headers, complete.body);
+}
+
+/** Entries of one page where a client names no number, and at most: a page of the longest names stays below 1 MiB. */
+export const MAX_PAGE_ENTRIES: number = 1_000;
+
+/** Sends a small answer whole; for HEAD only its headers. */
+export function answer(
+  exchange: Exchange,
+  status: number,
+  headers: Readonly<Record<string, number | string>>,
+  body: string | Uint8Array = "",
+): void {
+  const { request, response } = exchange;
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  // 204 and 304 have no body, and so no length (RFC 9110, section 8.6).
+  const length = status === 204 || status === 304 ? {} : { "content-length": bytes.length };
+  response.writeHead(status, { ...length, ...headers });
+  response.end(request.method === "HEAD" || bytes.length === 0 ? undefined : bytes);
+}
+
+/** Sends JSON. */
+export function answerJson(exchange: Exchange, value: unknown, headers: Readonly<Record<string, string>> = {}): void {
+  sendAnswer(exchange, jsonAnswer(value, headers));
+}
+
+/** A complete answer of JSON. */
+export function jsonAnswer(value: unknown, headers: Readonly<Record<string, string>> = {}): CompleteAnswer {
+  return {
+    status: 200,
+    headers: { "content-type": "application/json; charset=utf-8", ...headers },
+    body: Buffer.from(JSON.stringify(value)),
+  };
+}
+
+/** `304 Not Modified` when the client has these bytes already. For a digest the tag is the digest itself. */
+export function answerIfUnchanged(exchange: Exchange, tag: string): boolean {
+  const known = exchange.request.headers["if-none-match"];
+  if (known === undefined) return false;
+  const quoted = `"${tag}"`;
+  const matches = known.split(",", 100).some((one) => one.trim().replace(/^W\//, "") === quoted || one.trim() === "*");
+  if (matches) answer(exchange, 304, { etag: quoted });
+  return matches;
+}
+
+/** A page of a list: so many entries after that one. */
+export interface Page {
+  readonly last: string;
+  readonly limit: number;
+}
+
+/**
+ * The page that a list request asks for: `n` entries after `last`.
+ * @throws RegistryError `PAGINATION_NUMBER_INVALID`
+ */
+export function readPage(query: URLSearchParams): Page {
+  const n = query.get("n");
+  if (n !== null && !/^[0-9]{1,15}$/.test(n))
+    throw new RegistryError("PAGINATION_NUMBER_INVALID", { n: n.slice(0, 50) });
+  const limit = n === null ? MAX_PAGE_ENTRIES : Math.min(Number(n), MAX_PAGE_ENTRIES);
+  return { last: (query.get("last") ?? "").slice(0, 512), limit };
+}
+
+/** The `Link` header to the next page. */
+export function nextPage(path: string, parameters: Readonly<Record<string, string>>): Record<string, string> {
+  return { link: `<${path}?${new URLSearchParams(parameters).toString()}>; rel="next"` };
+}
+
+/**
+ * Reads a request's body whole.
+ * @throws RegistryError with the given code and 413 when it is larger than `maxBytes`
+ */
+export async function readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  code: "MANIFEST_INVALID" | "SIGNATURE_INVALID",
+): Promise<Buffer> {
+  const tooLarge = (): RegistryError =>
+    new RegistryError(code, `the body has more than ${maxBytes} bytes`, { status: 413 });
+  if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  if (!request.complete) throw new RegistryError(code, "the body ended early");
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+}

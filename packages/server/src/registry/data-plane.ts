@@ -1,0 +1,351 @@
+/** The registry's own server: `/v2/`, the signatures extension and the lookaside trees. Every request is routed, its sender identified, its right checked, and then answered. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import { findBlob } from "../content/blobs.ts";
+import { ContentError } from "../content/content-error.ts";
+import type { ServedRepository } from "../content/repositories.ts";
+import { Uploads } from "../content/uploads.ts";
+import type { Database } from "../db/database.ts";
+import { AnswerCache, ServedPaths, stateKey } from "./answer-cache.ts";
+import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
+import { removeBlob, serveBlob } from "./blob-door.ts";
+import type { Action, Caller, Gate } from "./caller.ts";
+import { makeSignaturesAnswer, receiveSignature, removeSignature } from "./extension-door.ts";
+import { makeReferrersAnswer, makeTagsAnswer, serveCatalog } from "./list-doors.ts";
+import { makeLookasideAnswer, receiveLookaside, removeLookaside, serveReleaseTree } from "./lookaside-door.ts";
+import { makeManifestAnswer, receiveManifest, removeManifest } from "./manifest-door.ts";
+import { RegistryError, contentProblems } from "./registry-error.ts";
+import { type Route, readRoute } from "./route.ts";
+import { beginUpload, cancelUpload, continueUpload, describeUpload, finishUpload } from "./upload-door.ts";
+
+/** What clients look for: the first tells that this is a registry, the second that it keeps signatures (its value must be just `1`). */
+const standardHeaders: Readonly<Record<string, string>> = {
+  "docker-distribution-api-version": "registry/2.0",
+  "x-registry-supports-signatures": "1",
+  "x-content-type-options": "nosniff",
+};
+
+/** Characters of a query string: a mount names a repository and a digest, a push by digest some tags. */
+const MAX_QUERY_CHARACTERS = 16_384;
+
+/** Times that a read is made while others change the repository: each change takes longer than a read. */
+const MAX_READS = 10;
+
+export interface DataPlaneOptions {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly gate: Gate;
+  /** Milliseconds since 1970, UTC. */
+  readonly now: () => number;
+  /** Called with what a client is not told: failures of the server itself. */
+  readonly onFailure: (error: unknown, request: IncomingMessage) => void;
+}
+
+/** Answers requests of the data plane. */
+export class DataPlane {
+  readonly #options: DataPlaneOptions;
+  readonly #uploads: Uploads;
+  readonly #paths: ServedPaths;
+  readonly #answers = new AnswerCache();
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options;
+    this.#uploads = new Uploads(options.database, options.blobs);
+    this.#paths = new ServedPaths(options.database);
+  }
+
+  /**
+   * Answers a request, whatever happens.
+   * @returns false when its path is none of the data plane's: then nothing was answered
+   */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const target = request.url ?? "/";
+    const question = target.indexOf("?");
+    const path = question < 0 ? target : target.slice(0, question);
+    const query = question < 0 ? "" : target.slice(question + 1);
+    const exchange = { request, response, query: new URLSearchParams(query), now: this.#options.now() };
+    try {
+      const route = readRoute(path);
+      if (route === undefined) return false;
+      for (const [name, value] of Object.entries(standardHeaders)) response.setHeader(name, value);
+      if (query.length > MAX_QUERY_CHARACTERS)
+        throw new RegistryError("UNSUPPORTED", "the query is too long", { status: 414 });
+      await this.#answer(route, exchange);
+    } catch (error) {
+      this.#answerError(exchange, error);
+    }
+    return true;
+  }
+
+  async #answer(route: Route, exchange: Exchange): Promise<void> {
+    const { database, gate } = this.#options;
+    const caller = await gate.identify(exchange.request);
+    const method = exchange.request.method ?? "GET";
+    const reads = method === "GET" || method === "HEAD";
+    switch (route.kind) {
+      case "base":
+        if (!reads) throw unsupported("GET, HEAD");
+        // Clients of containers/image learn here, and only here, how to authenticate: even where they may read without.
+        if (caller.credentials === "none") throw this.#refusal(exchange, caller, undefined);
+        return answerJson(exchange, {});
+      case "catalog":
+        if (!reads) throw unsupported("GET, HEAD");
+        if (!caller.mayList()) throw this.#refusal(exchange, caller, undefined);
+        return await serveCatalog(database, exchange, caller);
+      case "tags": {
+        if (!reads) throw unsupported("GET, HEAD");
+        const page = readPage(exchange.query);
+        return await this.#read(exchange, caller, route.path, `tags ${page.limit} ${page.last}`, (served) =>
+          makeTagsAnswer(database, served, page),
+        );
+      }
+      case "referrers": {
+        if (!reads) throw unsupported("GET, HEAD");
+        const artifactType = exchange.query.get("artifactType") ?? undefined;
+        const last = (exchange.query.get("last") ?? "").slice(0, 512);
+        const served = await this.#find(exchange, caller, "pull", route.path);
+        if (served === undefined) {
+          return sendAnswer(exchange, await makeReferrersAnswer(database, undefined, route, artifactType, last));
+        }
+        const what = `referrers ${route.digest} ${last} ${artifactType ?? ""}`;
+        return await this.#read(exchange, caller, route.path, what, (now) =>
+          makeReferrersAnswer(database, now, route, artifactType, last),
+        );
+      }
+      case "manifest":
+        return await this.#answerManifest(route, exchange, caller, method);
+      case "blob": {
+        if (!reads && method !== "DELETE") throw unsupported("DELETE, GET, HEAD");
+        if (reads) return await this.#serveBlob(exchange, caller, route);
+        const served = await this.#open(exchange, caller, "delete", route.path);
+        return await removeBlob(database, exchange, caller, writable(served), route.digest);
+      }
+      case "uploads":
+      case "upload":
+        return await this.#answerUpload(route, exchange, caller, method);
+      case "signatures":
+        return await this.#answerSignatures(route, exchange, caller, method);
+      case "lookaside": {
+        if (route.path === undefined) {
+          if (!reads) throw unsupported("GET, HEAD");
+          return await serveReleaseTree(database, exchange, caller, route);
+        }
+        if (!reads && method !== "PUT" && method !== "DELETE") throw unsupported("DELETE, GET, HEAD, PUT");
+        if (reads) {
+          const what = `lookaside ${route.digest} ${route.index}`;
+          return await this.#read(exchange, caller, route.path, what, (served) =>
+            makeLookasideAnswer(database, served, route),
+          );
+        }
+        const served = await this.#open(exchange, caller, "sign", route.path);
+        if (method === "PUT") return await receiveLookaside(database, exchange, caller, writable(served), route);
+        return await removeLookaside(database, exchange, caller, writable(served), route);
+      }
+    }
+  }
+
+  async #answerManifest(
+    route: Extract<Route, { kind: "manifest" }>,
+    exchange: Exchange,
+    caller: Caller,
+    method: string,
+  ): Promise<void> {
+    const { database } = this.#options;
+    switch (method) {
+      case "GET":
+      case "HEAD": {
+        const { reference } = route;
+        const what = `manifest ${"tag" in reference ? reference.tag : reference.digest}`;
+        return await this.#read(exchange, caller, route.path, what, (served) =>
+          makeManifestAnswer(database, served, reference),
+        );
+      }
+      case "PUT":
+        await this.#openForPush(exchange, caller, route.path);
+        return await receiveManifest(database, exchange, caller, route.path, route.reference);
+      case "DELETE": {
+        const served = await this.#open(exchange, caller, "delete", route.path);
+        return await removeManifest(database, exchange, caller, writable(served), route.reference);
+      }
+      default:
+        throw unsupported("DELETE, GET, HEAD, PUT");
+    }
+  }
+
+  async #answerUpload(
+    route: Extract<Route, { kind: "upload" | "uploads" }>,
+    exchange: Exchange,
+    caller: Caller,
+    method: string,
+  ): Promise<void> {
+    const uploads = this.#uploads;
+    if (route.kind === "uploads") {
+      if (method !== "POST") throw unsupported("POST");
+      await this.#openForPush(exchange, caller, route.path);
+      return await beginUpload(this.#options.database, uploads, exchange, caller, route.path);
+    }
+    const { path, id } = route;
+    const doors: Readonly<Record<string, () => Promise<void>>> = {
+      DELETE: () => cancelUpload(uploads, exchange, path, id),
+      GET: () => describeUpload(uploads, exchange, path, id),
+      PATCH: () => continueUpload(uploads, exchange, path, id),
+      PUT: () => finishUpload(uploads, exchange, path, id),
+    };
+    const door = doors[method];
+    if (door === undefined) throw unsupported(Object.keys(doors).join(", "));
+    await this.#openForPush(exchange, caller, path);
+    await door();
+  }
+
+  async #answerSignatures(
+    route: Extract<Route, { kind: "signatures" }>,
+    exchange: Exchange,
+    caller: Caller,
+    method: string,
+  ): Promise<void> {
+    const { database } = this.#options;
+    const { path, digest, name } = route;
+    if (name !== undefined) {
+      if (method !== "DELETE") throw unsupported("DELETE");
+      const served = writable(await this.#open(exchange, caller, "sign", path));
+      return await removeSignature(database, exchange, caller, served, digest, name);
+    }
+    if (method === "GET") {
+      return await this.#read(exchange, caller, path, `signatures ${digest}`, (served) =>
+        makeSignaturesAnswer(database, served, digest),
+      );
+    }
+    if (method !== "PUT") throw unsupported("GET, PUT");
+    const served = writable(await this.#open(exchange, caller, "sign", path));
+    return await receiveSignature(database, exchange, caller, served, digest);
+  }
+
+  async #serveBlob(exchange: Exchange, caller: Caller, route: Extract<Route, { kind: "blob" }>): Promise<void> {
+    const { database, blobs } = this.#options;
+    for (let attempt = 1; ; attempt += 1) {
+      const served = await this.#open(exchange, caller, "pull", route.path);
+      const blob = await findBlob(database.read, served, route.digest);
+      if (blob !== undefined) return await serveBlob(blobs, exchange, blob);
+      if (attempt === MAX_READS || !(await this.#hasChanged(served))) {
+        throw new RegistryError("BLOB_UNKNOWN", { digest: route.digest });
+      }
+    }
+  }
+
+  /**
+   * Answers from what was said before about the same state, or anew. A version goes when the next one is complete, so what was read while the repository changed is read
+   * again: otherwise a tag that moves could seem to be gone.
+   */
+  async #read(
+    exchange: Exchange,
+    caller: Caller,
+    path: string,
+    what: string,
+    make: (served: ServedRepository) => Promise<CompleteAnswer>,
+  ): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const served = await this.#open(exchange, caller, "pull", path);
+      const key = `${stateKey(served)} ${what}`;
+      const known = this.#answers.find(key);
+      if (known !== undefined) return sendAnswer(exchange, known);
+      const made = await settle(make(served));
+      if (await this.#hasChanged(served)) {
+        if (attempt < MAX_READS) continue;
+        throw new RegistryError("UNAVAILABLE", "the repository changes faster than it can be read", {
+          headers: { "retry-after": "1" },
+        });
+      }
+      if (!made.ok) throw made.error;
+      this.#answers.keep(key, made.value);
+      return sendAnswer(exchange, made.value);
+    }
+  }
+
+  async #hasChanged(served: ServedRepository): Promise<boolean> {
+    const now = await this.#paths.find(served.path);
+    return now?.changeNumber !== served.changeNumber || now.repositoryId !== served.repositoryId;
+  }
+
+  /** What is served under a path, to a caller who may have it. Without the right the answer is the same whether there is anything or not. */
+  async #open(exchange: Exchange, caller: Caller, action: Action, path: string): Promise<ServedRepository> {
+    const served = await this.#find(exchange, caller, action, path);
+    if (served === undefined) throw new RegistryError("NAME_UNKNOWN", { name: path });
+    return served;
+  }
+
+  async #find(exchange: Exchange, caller: Caller, action: Action, path: string): Promise<ServedRepository | undefined> {
+    const served = await this.#paths.find(path);
+    if (caller.may(action, { path, visibility: served?.visibility })) return served;
+    throw this.#refusal(exchange, caller, { path, action });
+  }
+
+  async #openForPush(exchange: Exchange, caller: Caller, path: string): Promise<void> {
+    const served = await this.#find(exchange, caller, "push", path);
+    if (served !== undefined) writable(served);
+  }
+
+  #refusal(
+    exchange: Exchange,
+    caller: Caller,
+    needed: { readonly path: string; readonly action: Action } | undefined,
+  ): RegistryError {
+    const detail = needed && [{ type: "repository", name: needed.path, action: needed.action }];
+    // A password is refused for good; whoever has none, or a token of a smaller scope, is told how to come back.
+    if (caller.credentials === "basic") return new RegistryError("DENIED", detail);
+    const actions: readonly Action[] = needed?.action === "pull" ? ["pull"] : ["pull", needed?.action ?? "pull"];
+    const challenge = this.#options.gate.challenge(
+      exchange.request,
+      needed && { path: needed.path, actions },
+      caller.credentials === "bearer",
+    );
+    return new RegistryError("UNAUTHORIZED", detail, { headers: { "www-authenticate": challenge } });
+  }
+
+  #answerError(exchange: Exchange, error: unknown): void {
+    const { request, response } = exchange;
+    const known = wordError(error);
+    if (known === undefined) this.#options.onFailure(error, request);
+    if (response.headersSent || response.destroyed) {
+      // Part of the answer is out: only breaking off tells the client that it is not whole.
+      response.destroy();
+      return;
+    }
+    const said = known ?? new RegistryError("UNKNOWN");
+    // A body that nobody reads would keep the connection busy; the client sends the next request on another one.
+    const close = request.complete ? {} : { connection: "close" };
+    answer(
+      exchange,
+      said.status,
+      { "content-type": "application/json; charset=utf-8", ...close, ...said.headers },
+      said.body,
+    );
+  }
+}
+
+type Settled<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
+
+async function settle<T>(work: Promise<T>): Promise<Settled<T>> {
+  try {
+    return { ok: true, value: await work };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}
+
+/** A failure in a client's terms, or undefined when it is the server's own. */
+function wordError(error: unknown): RegistryError | undefined {
+  if (error instanceof RegistryError) return error;
+  if (!(error instanceof ContentError)) return undefined;
+  const [code, status] = contentProblems[error.problem];
+  const detail = Object.keys(error.detail).length === 0 ? error.message : { message: error.message, ...error.detail };
+  return new RegistryError(code, detail, status === undefined ? {} : { status });
+}
+
+function unsupported(allow: string): RegistryError {
+  return new RegistryError("UNSUPPORTED", undefined, { headers: { allow } });
+}
+
+function writable(served: ServedRepository): ServedRepository {
+  if (!served.isPinned) return served;
+  throw new RegistryError("DENIED", "this path serves a fixed version of its repository, which nothing can change");
+}

@@ -1,0 +1,78 @@
+/** Lists: tags, repositories, referrers (OCI distribution specification 1.1, "Content Discovery"). */
+import { type Digest, OCI_INDEX_TYPE } from "@signet/core";
+import { listReferrers } from "../content/referrers.ts";
+import { type ServedRepository, listPaths } from "../content/repositories.ts";
+import { listTags } from "../content/tags.ts";
+import type { Database } from "../db/database.ts";
+import { type CompleteAnswer, type Exchange, type Page, answerJson, jsonAnswer, nextPage, readPage } from "./answer.ts";
+import type { Caller } from "./caller.ts";
+
+/** Rows that one request for the catalog reads to find those that the caller may see: a page of them may be hidden. */
+const MAX_CATALOG_ROWS = 100_000;
+/** Referrers of one page: with their annotations far below the 4 MiB that clients read. */
+const MAX_REFERRERS = 500;
+
+/** The answer to GET of `/v2/PATH/tags/list`. */
+export async function makeTagsAnswer(
+  database: Database,
+  served: ServedRepository,
+  { last, limit }: Page,
+): Promise<CompleteAnswer> {
+  // One more than asked for tells whether there is another page.
+  const found = limit === 0 ? [] : await listTags(database.read, served, last, limit + 1);
+  const tags = found.slice(0, limit);
+  const next =
+    found.length > limit ? nextPage(`/v2/${served.path}/tags/list`, { n: String(limit), last: tags.at(-1)! }) : {};
+  return jsonAnswer({ name: served.path, tags }, next);
+}
+
+/** Answers GET of `/v2/_catalog`: the repositories that the caller may read, and no others. */
+export async function serveCatalog(database: Database, exchange: Exchange, caller: Caller): Promise<void> {
+  const { last, limit } = readPage(exchange.query);
+  const found: string[] = [];
+  let position = last;
+  for (let read = 0; limit > 0 && found.length <= limit && read < MAX_CATALOG_ROWS;) {
+    const rows = await listPaths(database.read, position, limit + 1);
+    found.push(...rows.filter((row) => caller.may("pull", row)).map((row) => row.path));
+    read += rows.length;
+    if (rows.length <= limit) break;
+    position = rows.at(-1)!.path;
+  }
+  const repositories = found.slice(0, limit);
+  const next = found.length > limit ? nextPage("/v2/_catalog", { n: String(limit), last: repositories.at(-1)! }) : {};
+  answerJson(exchange, { repositories }, next);
+}
+
+/** The answer to GET of `/v2/PATH/referrers/DIGEST`: an index, empty when there are none, also where there is no repository yet, as the specification asks. */
+export async function makeReferrersAnswer(
+  database: Database,
+  served: ServedRepository | undefined,
+  { path, digest }: { readonly path: string; readonly digest: Digest },
+  artifactType: string | undefined,
+  last: string,
+): Promise<CompleteAnswer> {
+  const found =
+    served === undefined
+      ? []
+      : await listReferrers(database.read, served, digest, artifactType, last, MAX_REFERRERS + 1);
+  const manifests = found.slice(0, MAX_REFERRERS).map((one) => ({
+    mediaType: one.mediaType,
+    digest: one.digest,
+    size: one.size,
+    ...(one.artifactType === undefined ? {} : { artifactType: one.artifactType }),
+    ...(Object.keys(one.annotations).length === 0 ? {} : { annotations: one.annotations }),
+  }));
+  const next =
+    found.length > MAX_REFERRERS
+      ? nextPage(`/v2/${path}/referrers/${digest}`, {
+          ...(artifactType === undefined ? {} : { artifactType }),
+          last: manifests.at(-1)!.digest,
+        })
+      : {};
+  const index = { schemaVersion: 2, mediaType: OCI_INDEX_TYPE, manifests };
+  return jsonAnswer(index, {
+    "content-type": OCI_INDEX_TYPE,
+    ...(artifactType === undefined ? {} : { "oci-filters-applied": "artifactType" }),
+    ...next,
+  });
+}
