@@ -21,6 +21,8 @@ export interface Database {
   readonly read: Reader;
   /** Runs `change` in one transaction: committed when it resolves, rolled back when it throws. Must not be called inside another `write`. */
   write<T>(change: (writer: Writer) => Promise<T>): Promise<T>;
+  /** Runs `look` on one state of the database: whatever is committed meanwhile, its queries do not see it. Must not be called inside another one. */
+  snapshot<T>(look: (reader: Reader) => Promise<T>): Promise<T>;
   /**
    * A number that is another one once anything was committed, by any process; undefined where only a query could tell. What was read under a mark holds as long as the
    * mark is the same.

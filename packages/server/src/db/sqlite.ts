@@ -9,6 +9,7 @@ import {
   SqliteDialect,
   SqliteDriver,
   type SqliteDatabase,
+  type SqliteDialectConfig,
   type SqliteStatement,
   sql,
 } from "kysely";
@@ -42,8 +43,9 @@ export async function openSqlite(path: string): Promise<Database> {
       hint: "name a folder that this user may write to; a damaged file is restored from a backup",
     });
   }
-  const writer = kyselyOn(writing);
-  const read = kyselyOn(reading);
+  const writer = kyselyOn(writing, (options) => new ImmediateDriver(options));
+  // A transaction of the reading connection is a snapshot.
+  const read = kyselyOn(reading, (options) => new SqliteDriver(options));
   const close = async (): Promise<void> => {
     await read.destroy();
     await writer.destroy();
@@ -61,6 +63,7 @@ export async function openSqlite(path: string): Promise<Database> {
     read,
     // Kysely lets the next transaction wait for the connection.
     write: (change) => writer.transaction().execute(change),
+    snapshot: (look) => read.transaction().execute(look),
     mark: () => dataVersion.get()!["data_version"] as number,
     ping: async () => {
       await sql`select 1`.execute(read);
@@ -78,13 +81,13 @@ function connect(path: string): DatabaseSync {
   return database;
 }
 
-function kyselyOn(database: DatabaseSync): Kysely<Schema> {
+function kyselyOn(database: DatabaseSync, driver: (options: SqliteDialectConfig) => SqliteDriver): Kysely<Schema> {
   const adapted = adapt(database);
   const dialect = new SqliteDialect({ database: adapted });
   return new Kysely<Schema>({
     dialect: {
       createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new ImmediateDriver({ database: adapted }),
+      createDriver: () => driver({ database: adapted }),
       createIntrospector: (db) => dialect.createIntrospector(db),
       createQueryCompiler: () => dialect.createQueryCompiler(),
     },

@@ -3,9 +3,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { findBlob } from "../content/blobs.ts";
 import { ContentError } from "../content/content-error.ts";
-import type { ServedRepository } from "../content/repositories.ts";
+import { type ServedRepository, findServed } from "../content/repositories.ts";
 import { Uploads } from "../content/uploads.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
 import { AnswerCache, ServedPaths, stateKey } from "./answer-cache.ts";
 import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
 import { MAX_KEPT_BLOB_BYTES, makeBlobAnswer, removeBlob, serveBlob } from "./blob-door.ts";
@@ -27,9 +27,6 @@ const standardHeaders: Readonly<Record<string, string>> = {
 
 /** Characters of a query string: a mount names a repository and a digest, a push by digest some tags. */
 const MAX_QUERY_CHARACTERS = 16_384;
-
-/** Times that a read is made while others change the repository: each change takes longer than a read. */
-const MAX_READS = 10;
 
 export interface DataPlaneOptions {
   readonly database: Database;
@@ -95,8 +92,8 @@ export class DataPlane {
       case "tags": {
         if (!reads) throw unsupported("GET, HEAD");
         const page = readPage(exchange.query);
-        return await this.#read(exchange, caller, route.path, `tags ${page.limit} ${page.last}`, (served) =>
-          makeTagsAnswer(database, served, page),
+        return await this.#read(exchange, caller, route.path, `tags ${page.limit} ${page.last}`, (reader, served) =>
+          makeTagsAnswer(reader, served, page),
         );
       }
       case "referrers": {
@@ -105,11 +102,11 @@ export class DataPlane {
         const last = (exchange.query.get("last") ?? "").slice(0, 512);
         const served = await this.#find(exchange, caller, "pull", route.path);
         if (served === undefined) {
-          return sendAnswer(exchange, await makeReferrersAnswer(database, undefined, route, artifactType, last));
+          return sendAnswer(exchange, await makeReferrersAnswer(database.read, undefined, route, artifactType, last));
         }
         const what = `referrers ${route.digest} ${last} ${artifactType ?? ""}`;
-        return await this.#read(exchange, caller, route.path, what, (now) =>
-          makeReferrersAnswer(database, now, route, artifactType, last),
+        return await this.#read(exchange, caller, route.path, what, (reader, now) =>
+          makeReferrersAnswer(reader, now, route, artifactType, last),
         );
       }
       case "manifest":
@@ -133,8 +130,8 @@ export class DataPlane {
         if (!reads && method !== "PUT" && method !== "DELETE") throw unsupported("DELETE, GET, HEAD, PUT");
         if (reads) {
           const what = `lookaside ${route.digest} ${route.index}`;
-          return await this.#read(exchange, caller, route.path, what, (served) =>
-            makeLookasideAnswer(database, served, route),
+          return await this.#read(exchange, caller, route.path, what, (reader, served) =>
+            makeLookasideAnswer(reader, served, route),
           );
         }
         const served = await this.#open(exchange, caller, "sign", route.path);
@@ -156,8 +153,8 @@ export class DataPlane {
       case "HEAD": {
         const { reference } = route;
         const what = `manifest ${"tag" in reference ? reference.tag : reference.digest}`;
-        return await this.#read(exchange, caller, route.path, what, (served) =>
-          makeManifestAnswer(database, served, reference),
+        return await this.#read(exchange, caller, route.path, what, (reader, served) =>
+          makeManifestAnswer(reader, served, reference),
         );
       }
       case "PUT":
@@ -211,8 +208,8 @@ export class DataPlane {
       return await removeSignature(database, exchange, caller, served, digest, name);
     }
     if (method === "GET") {
-      return await this.#read(exchange, caller, path, `signatures ${digest}`, (served) =>
-        makeSignaturesAnswer(database, served, digest),
+      return await this.#read(exchange, caller, path, `signatures ${digest}`, (reader, served) =>
+        makeSignaturesAnswer(reader, served, digest),
       );
     }
     if (method !== "PUT") throw unsupported("GET, PUT");
@@ -222,51 +219,56 @@ export class DataPlane {
 
   async #serveBlob(exchange: Exchange, caller: Caller, route: Extract<Route, { kind: "blob" }>): Promise<void> {
     const { database, blobs } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
-      const served = await this.#open(exchange, caller, "pull", route.path);
-      const key = `${stateKey(served)} blob ${route.digest}`;
-      const known = exchange.request.headers.range === undefined ? this.#answers.find(key) : undefined;
-      if (known !== undefined) return sendAnswer(exchange, known);
-      const blob = await findBlob(database.read, served, route.digest);
-      if (blob !== undefined && blob.size <= MAX_KEPT_BLOB_BYTES && exchange.request.headers.range === undefined) {
-        const made = await makeBlobAnswer(blobs, blob);
-        this.#answers.keep(key, made);
-        return sendAnswer(exchange, made);
-      }
-      if (blob !== undefined) return await serveBlob(blobs, exchange, blob);
-      if (attempt === MAX_READS || !(await this.#hasChanged(served))) {
-        throw new RegistryError("BLOB_UNKNOWN", { digest: route.digest });
-      }
+    const served = await this.#open(exchange, caller, "pull", route.path);
+    const isWhole = exchange.request.headers.range === undefined;
+    const key = `${stateKey(served)} blob ${route.digest}`;
+    const known = isWhole ? this.#answers.find(key) : undefined;
+    if (known !== undefined) return sendAnswer(exchange, known);
+    let blob = await findBlob(database.read, served, route.digest);
+    if (blob === undefined && (await this.#hasChanged(served))) {
+      blob = await database.snapshot(async (reader) => {
+        const then = await findServed(reader, route.path);
+        return then && (await findBlob(reader, then, route.digest));
+      });
     }
+    if (blob === undefined) throw new RegistryError("BLOB_UNKNOWN", { digest: route.digest });
+    if (!isWhole || blob.size > MAX_KEPT_BLOB_BYTES) return await serveBlob(blobs, exchange, blob);
+    const made = await makeBlobAnswer(blobs, blob);
+    this.#answers.keep(key, made);
+    sendAnswer(exchange, made);
   }
 
   /**
    * Answers from what was said before about the same state, or anew. A version goes when the next one is complete, so what was read while the repository changed is read
-   * again: otherwise a tag that moves could seem to be gone.
+   * again, from one state of the database: otherwise a tag that moves could seem to be gone.
    */
   async #read(
     exchange: Exchange,
     caller: Caller,
     path: string,
     what: string,
-    make: (served: ServedRepository) => Promise<CompleteAnswer>,
+    make: (reader: Reader, served: ServedRepository) => Promise<CompleteAnswer>,
   ): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      const served = await this.#open(exchange, caller, "pull", path);
-      const key = `${stateKey(served)} ${what}`;
-      const known = this.#answers.find(key);
-      if (known !== undefined) return sendAnswer(exchange, known);
-      const made = await settle(make(served));
-      if (await this.#hasChanged(served)) {
-        if (attempt < MAX_READS) continue;
-        throw new RegistryError("UNAVAILABLE", "the repository changes faster than it can be read", {
-          headers: { "retry-after": "1" },
-        });
-      }
-      if (!made.ok) throw made.error;
-      this.#answers.keep(key, made.value);
-      return sendAnswer(exchange, made.value);
-    }
+    const { database } = this.#options;
+    const served = await this.#open(exchange, caller, "pull", path);
+    const key = `${stateKey(served)} ${what}`;
+    const known = this.#answers.find(key);
+    if (known !== undefined) return sendAnswer(exchange, known);
+    const made = await settle(make(database.read, served));
+    if (!(await this.#hasChanged(served))) return this.#conclude(exchange, key, made);
+    const [keyThen, madeThen] = await database.snapshot(async (reader) => {
+      const then = await findServed(reader, path);
+      this.#admit(exchange, caller, "pull", path, then);
+      if (then === undefined) throw new RegistryError("NAME_UNKNOWN", { name: path });
+      return [`${stateKey(then)} ${what}`, await settle(make(reader, then))] as const;
+    });
+    this.#conclude(exchange, keyThen, madeThen);
+  }
+
+  #conclude(exchange: Exchange, key: string, made: Settled<CompleteAnswer>): void {
+    if (!made.ok) throw made.error;
+    this.#answers.keep(key, made.value);
+    sendAnswer(exchange, made.value);
   }
 
   async #hasChanged(served: ServedRepository): Promise<boolean> {
@@ -283,7 +285,12 @@ export class DataPlane {
 
   async #find(exchange: Exchange, caller: Caller, action: Action, path: string): Promise<ServedRepository | undefined> {
     const served = await this.#paths.find(path);
-    if (caller.may(action, { path, visibility: served?.visibility })) return served;
+    this.#admit(exchange, caller, action, path, served);
+    return served;
+  }
+
+  #admit(exchange: Exchange, caller: Caller, action: Action, path: string, served: ServedRepository | undefined): void {
+    if (caller.may(action, { path, visibility: served?.visibility })) return;
     throw this.#refusal(exchange, caller, { path, action });
   }
 
