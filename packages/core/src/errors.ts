@@ -79,6 +79,12 @@ export const errorTable = {
     meaning: "Compressed data is damaged, ends too early, or has octets after its end.",
     remedy: "Fetch or make the file again.",
   },
+  "config-malformed": {
+    kind: "policy",
+    meaning:
+      "The server's configuration (its file, a `SIGNET_…` variable or an option) has an unknown key, a value of the wrong kind, or keys that do not go together.",
+    remedy: "Correct the place that the message names; docs/registry-config.md lists every key.",
+  },
   "conversion-refused": {
     kind: "format",
     meaning:

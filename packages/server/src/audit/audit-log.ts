@@ -18,7 +18,11 @@ export async function appendAudit(writer: Writer, event: AuditEvent): Promise<vo
   const previous =
     sequence === 1
       ? undefined
-      : await writer.selectFrom("audit_entry").select("hash").where("sequence", "=", sequence - 1).executeTakeFirst();
+      : await writer
+          .selectFrom("audit_entry")
+          .select("hash")
+          .where("sequence", "=", sequence - 1)
+          .executeTakeFirst();
   const entry = {
     sequence,
     at: event.at,

@@ -62,11 +62,17 @@ export async function verifyAuditLog(reader: Reader, anchors: readonly AuditAnch
       entries += 1;
       if (entry.sequence !== head.sequence + 1) {
         const missing = entry.sequence - head.sequence - 1;
-        report(entry.sequence, missing === 1 ? "the entry before it is missing" : `${missing} entries before it are missing`);
+        report(
+          entry.sequence,
+          missing === 1 ? "the entry before it is missing" : `${missing} entries before it are missing`,
+        );
       }
       if (hashEntry(entry) !== entry.hash) report(entry.sequence, "it was altered: its hash is another one");
       if (entry.previous_hash !== head.hash) {
-        report(entry.sequence, "it does not follow the entry before: one of them was altered, removed, moved or put in");
+        report(
+          entry.sequence,
+          "it does not follow the entry before: one of them was altered, removed, moved or put in",
+        );
       }
       const anchor = wanted.get(entry.sequence);
       wanted.delete(entry.sequence);
