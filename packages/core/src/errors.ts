@@ -15,6 +15,26 @@ export interface ErrorRow {
 
 /** The one table of error codes, sorted by code. */
 export const errorTable = {
+  "access-entry-exists": {
+    kind: "store",
+    meaning: "An account, group, access token or role of that name is there already.",
+    remedy: "Choose another name, or change the one that is there.",
+  },
+  "access-entry-missing": {
+    kind: "store",
+    meaning: "No account, group, access token or role of that name is there.",
+    remedy: "List what is there, and check the spelling; names are written exactly.",
+  },
+  "access-name-malformed": {
+    kind: "usage",
+    meaning: "A name of an account, group or access token has characters that it may not have, or is too long.",
+    remedy: "Use lower-case letters, digits and `. _ @ + -`; robot accounts are named `robot$NAME`.",
+  },
+  "access-token-refused": {
+    kind: "usage",
+    meaning: "An access token would be of no use (no scope, expired already), or its account has as many as may be.",
+    remedy: "Name scopes and a time in the future; revoke access tokens that are not used.",
+  },
   "auth-file-malformed": {
     kind: "format",
     meaning:
@@ -163,6 +183,11 @@ export const errorTable = {
     meaning: "A key of the gpg keyring is wanted, and gpg cannot be started.",
     remedy: "Install gnupg, or use a key file.",
   },
+  "htpasswd-malformed": {
+    kind: "format",
+    meaning: "An htpasswd file is not lines of `NAME:HASH`, or holds hashes other than bcrypt; nothing was imported.",
+    remedy: "Set the passwords of the lines that are named again with `htpasswd -B`.",
+  },
   "identity-missing": {
     kind: "usage",
     meaning: "A signature is to be made for an image whose name is no docker reference.",
@@ -241,6 +266,11 @@ export const errorTable = {
       "A kubeconfig lacks the context, cluster or user that is wanted, or asks for something that is not done, such as an exec plugin.",
     remedy: "Use a kubeconfig with a token or a client certificate; `oc config view --minify` prints one context.",
   },
+  "login-busy": {
+    kind: "store",
+    meaning: "More passwords are being checked at once than the server has memory for.",
+    remedy: "Try again in some seconds; access tokens need no such check.",
+  },
   "machineconfig-malformed": {
     kind: "format",
     meaning:
@@ -287,6 +317,11 @@ export const errorTable = {
     kind: "store",
     meaning: "A secret key cannot be unlocked with the passphrase that was given.",
     remedy: "Check the passphrase file: its first line, without the line end, is the passphrase.",
+  },
+  "password-refused": {
+    kind: "usage",
+    meaning: "A new password is too short, too long, or has control characters, or the account can have none.",
+    remedy: "Choose 8 to 512 bytes of text; robot accounts log in with access tokens.",
   },
   "payload-incomplete": {
     kind: "usage",
@@ -406,6 +441,11 @@ export const errorTable = {
     meaning: "A requirement of the policy could not be evaluated, and no other one rejected the image.",
     remedy: "Follow the hint; until then the image is not accepted.",
   },
+  "role-binding-refused": {
+    kind: "usage",
+    meaning: "A role cannot be given to that subject, or not there.",
+    remedy: "Give `admin` to accounts and groups on the whole server, and anonymous clients no more than `reader`.",
+  },
   "scope-missing": {
     kind: "policy",
     meaning: "A scope that was to be taken out of a policy is not in it.",
@@ -476,6 +516,16 @@ export const errorTable = {
     kind: "store",
     meaning: "No trustworthy TLS connection: the certificate is not accepted, or the other side does not speak TLS.",
     remedy: "Put the CA certificate into `certs.d/HOST/ca.crt`; use `--tls-verify=false` only in tests.",
+  },
+  "token-request-malformed": {
+    kind: "format",
+    meaning: "A bearer token was asked for another service, or with a bearer token.",
+    remedy: "Ask for the service that the challenge names, by user and password, by an access token, or anonymously.",
+  },
+  "token-scope-malformed": {
+    kind: "format",
+    meaning: "A scope is not `TYPE:NAME:ACTIONS`, such as `repository:team/app:pull,push`, or there are too many.",
+    remedy: "Correct the scope that is named.",
   },
   "tool-failed": {
     kind: "store",

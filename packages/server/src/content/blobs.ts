@@ -79,3 +79,30 @@ export async function mountBlob(
     return true;
   });
 }
+
+/** Paths whose repositories hold a blob, in their latest version or pending. */
+export async function listBlobHolders(
+  reader: Reader,
+  digest: string,
+  limit: number,
+): Promise<readonly Pick<ServedRepository, "path" | "visibility">[]> {
+  const members = reader
+    .selectFrom("membership")
+    .select("repository_id")
+    .where("unit_kind", "=", "blob")
+    .where("unit_key", "=", digest)
+    .where("version_removed", "is", null);
+  const pending = reader
+    .selectFrom("pending")
+    .select("repository_id")
+    .where("unit_kind", "=", "blob")
+    .where("unit_key", "=", digest);
+  return await reader
+    .selectFrom("distribution")
+    .innerJoin("repository", "repository.id", "distribution.repository_id")
+    .select(["distribution.path", "repository.visibility"])
+    .where("repository.id", "in", members.union(pending))
+    .where("distribution.version", "is", null)
+    .limit(limit)
+    .execute();
+}

@@ -21,6 +21,11 @@ export interface Database {
   readonly read: Reader;
   /** Runs `change` in one transaction: committed when it resolves, rolled back when it throws. Must not be called inside another `write`. */
   write<T>(change: (writer: Writer) => Promise<T>): Promise<T>;
+  /**
+   * A number that is another one once anything was committed, by any process; undefined where only a query could tell. What was read under a mark holds as long as the
+   * mark is the same.
+   */
+  mark(): number | undefined;
   /** Throws a StoreError when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -62,6 +62,7 @@ export async function openPostgresql(url: string): Promise<Database> {
         }
       }
     },
+    mark: () => undefined,
     ping: async () => {
       await sql`select 1`.execute(read);
     },

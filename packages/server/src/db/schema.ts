@@ -200,10 +200,27 @@ export interface AccountTable {
   kind: "user" | "robot";
   /** A PHC string (`$argon2id$…`, or bcrypt from an htpasswd file); null: no password. */
   password_hash: string | null;
+  /** Grows with every new password, so that what was proved by an older one is no longer good. */
+  password_version: number;
   disabled: Flag;
+  /** Wrong passwords from networks that the account is not known to come from. */
   failed_logins: number;
+  /** Until when such networks are refused; in the past: when the last wrong password came. */
   locked_until: Milliseconds | null;
   created_at: Milliseconds;
+}
+
+/** A network that tried an account's password. */
+export interface LoginNetworkTable {
+  account_id: number;
+  /** An IPv4 address, or an IPv6 network of 64 bits. */
+  network: string;
+  failed_logins: number;
+  /** Like the account's own. */
+  locked_until: Milliseconds | null;
+  /** The last right password; null: never. */
+  succeeded_at: Milliseconds | null;
+  updated_at: Milliseconds;
 }
 
 export interface AccountGroupTable {
@@ -301,6 +318,7 @@ export interface Schema {
   change: ChangeTable;
   distribution: DistributionTable;
   group_member: GroupMemberTable;
+  login_network: LoginNetworkTable;
   manifest: ManifestTable;
   manifest_blob: ManifestBlobTable;
   manifest_child: ManifestChildTable;

@@ -54,11 +54,14 @@ export async function openSqlite(path: string): Promise<Database> {
     await close();
     throw error;
   }
+  // Tells of commits by every connection but its own, and this one never writes.
+  const dataVersion = reading.prepare("pragma data_version");
   return {
     kind: "sqlite",
     read,
     // Kysely lets the next transaction wait for the connection.
     write: (change) => writer.transaction().execute(change),
+    mark: () => dataVersion.get()!["data_version"] as number,
     ping: async () => {
       await sql`select 1`.execute(read);
     },

@@ -11,6 +11,21 @@ export interface Exchange {
   readonly now: number;
 }
 
+/** An answer to GET in whole; for HEAD only its headers are sent. */
+export interface CompleteAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  /** What its `ETag` holds, without the quotes. */
+  readonly tag?: string;
+}
+
+/** Sends an answer, or 304 when the client has it already. */
+export function sendAnswer(exchange: Exchange, complete: CompleteAnswer): void {
+  if (complete.tag !== undefined && answerIfUnchanged(exchange, complete.tag)) return;
+  answer(exchange, complete.status, complete.headers, complete.body);
+}
+
 /** Entries of one page where a client names no number, and at most: a page of the longest names stays below 1 MiB. */
 export const MAX_PAGE_ENTRIES: number = 1_000;
 
@@ -30,13 +45,17 @@ export function answer(
 }
 
 /** Sends JSON. */
-export function answerJson(
-  exchange: Exchange,
-  value: unknown,
-  headers: Readonly<Record<string, string>> = {},
-  status = 200,
-): void {
-  answer(exchange, status, { "content-type": "application/json; charset=utf-8", ...headers }, JSON.stringify(value));
+export function answerJson(exchange: Exchange, value: unknown, headers: Readonly<Record<string, string>> = {}): void {
+  sendAnswer(exchange, jsonAnswer(value, headers));
+}
+
+/** A complete answer of JSON. */
+export function jsonAnswer(value: unknown, headers: Readonly<Record<string, string>> = {}): CompleteAnswer {
+  return {
+    status: 200,
+    headers: { "content-type": "application/json; charset=utf-8", ...headers },
+    body: Buffer.from(JSON.stringify(value)),
+  };
 }
 
 /** `304 Not Modified` when the client has these bytes already. For a digest the tag is the digest itself. */
@@ -49,11 +68,17 @@ export function answerIfUnchanged(exchange: Exchange, tag: string): boolean {
   return matches;
 }
 
+/** A page of a list: so many entries after that one. */
+export interface Page {
+  readonly last: string;
+  readonly limit: number;
+}
+
 /**
  * The page that a list request asks for: `n` entries after `last`.
  * @throws RegistryError `PAGINATION_NUMBER_INVALID`
  */
-export function readPage(query: URLSearchParams): { readonly last: string; readonly limit: number } {
+export function readPage(query: URLSearchParams): Page {
   const n = query.get("n");
   if (n !== null && !/^[0-9]{1,15}$/.test(n))
     throw new RegistryError("PAGINATION_NUMBER_INVALID", { n: n.slice(0, 50) });

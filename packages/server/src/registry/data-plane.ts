@@ -1,17 +1,19 @@
 /** The registry's own server: `/v2/`, the signatures extension and the lookaside trees. Every request is routed, its sender identified, its right checked, and then answered. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { BlobStore } from "../blobs/blob-store.ts";
+import { findBlob } from "../content/blobs.ts";
 import { ContentError } from "../content/content-error.ts";
-import { type ServedRepository, findServed } from "../content/repositories.ts";
+import type { ServedRepository } from "../content/repositories.ts";
 import { Uploads } from "../content/uploads.ts";
 import type { Database } from "../db/database.ts";
-import { type Exchange, answer, answerJson } from "./answer.ts";
+import { AnswerCache, ServedPaths, stateKey } from "./answer-cache.ts";
+import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
 import { removeBlob, serveBlob } from "./blob-door.ts";
 import type { Action, Caller, Gate } from "./caller.ts";
-import { receiveSignature, removeSignature, serveSignatures } from "./extension-door.ts";
-import { serveCatalog, serveReferrers, serveTags } from "./list-doors.ts";
-import { receiveLookaside, removeLookaside, serveLookaside, serveReleaseTree } from "./lookaside-door.ts";
-import { receiveManifest, removeManifest, serveManifest } from "./manifest-door.ts";
+import { makeSignaturesAnswer, receiveSignature, removeSignature } from "./extension-door.ts";
+import { makeReferrersAnswer, makeTagsAnswer, serveCatalog } from "./list-doors.ts";
+import { makeLookasideAnswer, receiveLookaside, removeLookaside, serveReleaseTree } from "./lookaside-door.ts";
+import { makeManifestAnswer, receiveManifest, removeManifest } from "./manifest-door.ts";
 import { RegistryError, contentProblems } from "./registry-error.ts";
 import { type Route, readRoute } from "./route.ts";
 import { beginUpload, cancelUpload, continueUpload, describeUpload, finishUpload } from "./upload-door.ts";
@@ -25,6 +27,9 @@ const standardHeaders: Readonly<Record<string, string>> = {
 
 /** Characters of a query string: a mount names a repository and a digest, a push by digest some tags. */
 const MAX_QUERY_CHARACTERS = 16_384;
+
+/** Times that a read is made while others change the repository: each change takes longer than a read. */
+const MAX_READS = 10;
 
 export interface DataPlaneOptions {
   readonly database: Database;
@@ -40,10 +45,13 @@ export interface DataPlaneOptions {
 export class DataPlane {
   readonly #options: DataPlaneOptions;
   readonly #uploads: Uploads;
+  readonly #paths: ServedPaths;
+  readonly #answers = new AnswerCache();
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
     this.#uploads = new Uploads(options.database, options.blobs);
+    this.#paths = new ServedPaths(options.database);
   }
 
   /**
@@ -86,19 +94,30 @@ export class DataPlane {
         return await serveCatalog(database, exchange, caller);
       case "tags": {
         if (!reads) throw unsupported("GET, HEAD");
-        return await serveTags(database, exchange, await this.#open(exchange, caller, "pull", route.path));
+        const page = readPage(exchange.query);
+        return await this.#read(exchange, caller, route.path, `tags ${page.limit} ${page.last}`, (served) =>
+          makeTagsAnswer(database, served, page),
+        );
       }
       case "referrers": {
         if (!reads) throw unsupported("GET, HEAD");
-        const served = await this.#open(exchange, caller, "pull", route.path);
-        return await serveReferrers(database, exchange, served, route.digest);
+        const artifactType = exchange.query.get("artifactType") ?? undefined;
+        const last = (exchange.query.get("last") ?? "").slice(0, 512);
+        const served = await this.#find(exchange, caller, "pull", route.path);
+        if (served === undefined) {
+          return sendAnswer(exchange, await makeReferrersAnswer(database, undefined, route, artifactType, last));
+        }
+        const what = `referrers ${route.digest} ${last} ${artifactType ?? ""}`;
+        return await this.#read(exchange, caller, route.path, what, (now) =>
+          makeReferrersAnswer(database, now, route, artifactType, last),
+        );
       }
       case "manifest":
         return await this.#answerManifest(route, exchange, caller, method);
       case "blob": {
         if (!reads && method !== "DELETE") throw unsupported("DELETE, GET, HEAD");
-        const served = await this.#open(exchange, caller, reads ? "pull" : "delete", route.path);
-        if (reads) return await serveBlob(database, this.#options.blobs, exchange, served, route.digest);
+        if (reads) return await this.#serveBlob(exchange, caller, route);
+        const served = await this.#open(exchange, caller, "delete", route.path);
         return await removeBlob(database, exchange, caller, writable(served), route.digest);
       }
       case "uploads":
@@ -112,8 +131,13 @@ export class DataPlane {
           return await serveReleaseTree(database, exchange, caller, route);
         }
         if (!reads && method !== "PUT" && method !== "DELETE") throw unsupported("DELETE, GET, HEAD, PUT");
-        const served = await this.#open(exchange, caller, reads ? "pull" : "sign", route.path);
-        if (reads) return await serveLookaside(database, exchange, served, route);
+        if (reads) {
+          const what = `lookaside ${route.digest} ${route.index}`;
+          return await this.#read(exchange, caller, route.path, what, (served) =>
+            makeLookasideAnswer(database, served, route),
+          );
+        }
+        const served = await this.#open(exchange, caller, "sign", route.path);
         if (method === "PUT") return await receiveLookaside(database, exchange, caller, writable(served), route);
         return await removeLookaside(database, exchange, caller, writable(served), route);
       }
@@ -130,8 +154,11 @@ export class DataPlane {
     switch (method) {
       case "GET":
       case "HEAD": {
-        const served = await this.#open(exchange, caller, "pull", route.path);
-        return await serveManifest(database, exchange, served, route.reference);
+        const { reference } = route;
+        const what = `manifest ${"tag" in reference ? reference.tag : reference.digest}`;
+        return await this.#read(exchange, caller, route.path, what, (served) =>
+          makeManifestAnswer(database, served, reference),
+        );
       }
       case "PUT":
         await this.#openForPush(exchange, caller, route.path);
@@ -184,28 +211,76 @@ export class DataPlane {
       return await removeSignature(database, exchange, caller, served, digest, name);
     }
     if (method === "GET") {
-      return await serveSignatures(database, exchange, await this.#open(exchange, caller, "pull", path), digest);
+      return await this.#read(exchange, caller, path, `signatures ${digest}`, (served) =>
+        makeSignaturesAnswer(database, served, digest),
+      );
     }
     if (method !== "PUT") throw unsupported("GET, PUT");
     const served = writable(await this.#open(exchange, caller, "sign", path));
     return await receiveSignature(database, exchange, caller, served, digest);
   }
 
+  async #serveBlob(exchange: Exchange, caller: Caller, route: Extract<Route, { kind: "blob" }>): Promise<void> {
+    const { database, blobs } = this.#options;
+    for (let attempt = 1; ; attempt += 1) {
+      const served = await this.#open(exchange, caller, "pull", route.path);
+      const blob = await findBlob(database.read, served, route.digest);
+      if (blob !== undefined) return await serveBlob(blobs, exchange, blob);
+      if (attempt === MAX_READS || !(await this.#hasChanged(served))) {
+        throw new RegistryError("BLOB_UNKNOWN", { digest: route.digest });
+      }
+    }
+  }
+
+  /**
+   * Answers from what was said before about the same state, or anew. A version goes when the next one is complete, so what was read while the repository changed is read
+   * again: otherwise a tag that moves could seem to be gone.
+   */
+  async #read(
+    exchange: Exchange,
+    caller: Caller,
+    path: string,
+    what: string,
+    make: (served: ServedRepository) => Promise<CompleteAnswer>,
+  ): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const served = await this.#open(exchange, caller, "pull", path);
+      const key = `${stateKey(served)} ${what}`;
+      const known = this.#answers.find(key);
+      if (known !== undefined) return sendAnswer(exchange, known);
+      const made = await settle(make(served));
+      if (await this.#hasChanged(served)) {
+        if (attempt < MAX_READS) continue;
+        throw new RegistryError("UNAVAILABLE", "the repository changes faster than it can be read", {
+          headers: { "retry-after": "1" },
+        });
+      }
+      if (!made.ok) throw made.error;
+      this.#answers.keep(key, made.value);
+      return sendAnswer(exchange, made.value);
+    }
+  }
+
+  async #hasChanged(served: ServedRepository): Promise<boolean> {
+    const now = await this.#paths.find(served.path);
+    return now?.changeNumber !== served.changeNumber || now.repositoryId !== served.repositoryId;
+  }
+
   /** What is served under a path, to a caller who may have it. Without the right the answer is the same whether there is anything or not. */
   async #open(exchange: Exchange, caller: Caller, action: Action, path: string): Promise<ServedRepository> {
-    const served = await findServed(this.#options.database.read, path);
-    if (!caller.may(action, { path, visibility: served?.visibility })) {
-      throw this.#refusal(exchange, caller, { path, action });
-    }
+    const served = await this.#find(exchange, caller, action, path);
     if (served === undefined) throw new RegistryError("NAME_UNKNOWN", { name: path });
     return served;
   }
 
+  async #find(exchange: Exchange, caller: Caller, action: Action, path: string): Promise<ServedRepository | undefined> {
+    const served = await this.#paths.find(path);
+    if (caller.may(action, { path, visibility: served?.visibility })) return served;
+    throw this.#refusal(exchange, caller, { path, action });
+  }
+
   async #openForPush(exchange: Exchange, caller: Caller, path: string): Promise<void> {
-    const served = await findServed(this.#options.database.read, path);
-    if (!caller.may("push", { path, visibility: served?.visibility })) {
-      throw this.#refusal(exchange, caller, { path, action: "push" });
-    }
+    const served = await this.#find(exchange, caller, "push", path);
     if (served !== undefined) writable(served);
   }
 
@@ -244,6 +319,16 @@ export class DataPlane {
       { "content-type": "application/json; charset=utf-8", ...close, ...said.headers },
       said.body,
     );
+  }
+}
+
+type Settled<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
+
+async function settle<T>(work: Promise<T>): Promise<Settled<T>> {
+  try {
+    return { ok: true, value: await work };
+  } catch (error) {
+    return { ok: false, error };
   }
 }
 

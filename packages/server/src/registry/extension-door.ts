@@ -16,7 +16,7 @@ import { isServed } from "../content/membership.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { deleteSignature, listSignatures, putSignature, readSignature } from "../content/signatures.ts";
 import type { Database } from "../db/database.ts";
-import { type Exchange, answer, answerJson, readBody } from "./answer.ts";
+import { type CompleteAnswer, type Exchange, answer, jsonAnswer, readBody } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
 
@@ -27,14 +27,14 @@ const MAX_BODY_BYTES = Math.ceil(MAX_SIGNATURE_BYTES / 3) * 4 + 4_096;
 /** What may follow the `@` of a signature's name: one segment of a path. Clients write 32 hex digits. */
 const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/;
 
-/** Answers GET: every signature of simple signing, oldest first. Those of other formats clients of this door could not read. */
-export async function serveSignatures(
+/** The answer to GET: every signature of simple signing, oldest first. Those of other formats clients of this door could not read. */
+export async function makeSignaturesAnswer(
   database: Database,
-  exchange: Exchange,
   served: ServedRepository,
   digest: Digest,
-): Promise<void> {
-  if (!(await isServed(database.read, served, { kind: "manifest", key: digest }))) return answer(exchange, 404, {});
+): Promise<CompleteAnswer> {
+  const isHere = await isServed(database.read, served, { kind: "manifest", key: digest });
+  if (!isHere) return { status: 404, headers: {}, body: new Uint8Array() };
   const signatures = (await listSignatures(database.read, served, digest))
     .filter((one) => one.format === "simple-signing")
     .map((one) => ({
@@ -43,7 +43,7 @@ export async function serveSignatures(
       type: "atomic",
       content: encodeBase64(one.bytes),
     }));
-  answerJson(exchange, { signatures }, { "cache-control": "no-cache" });
+  return jsonAnswer({ signatures }, { "cache-control": "no-cache" });
 }
 
 /** Answers PUT: one signature, made part of the repository. */

@@ -4,7 +4,7 @@ import { listReferrers } from "../content/referrers.ts";
 import { type ServedRepository, listPaths } from "../content/repositories.ts";
 import { listTags } from "../content/tags.ts";
 import type { Database } from "../db/database.ts";
-import { type Exchange, answer, answerJson, nextPage, readPage } from "./answer.ts";
+import { type CompleteAnswer, type Exchange, type Page, answerJson, jsonAnswer, nextPage, readPage } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 
 /** Rows that one request for the catalog reads to find those that the caller may see: a page of them may be hidden. */
@@ -12,15 +12,18 @@ const MAX_CATALOG_ROWS = 100_000;
 /** Referrers of one page: with their annotations far below the 4 MiB that clients read. */
 const MAX_REFERRERS = 500;
 
-/** Answers GET of `/v2/PATH/tags/list`. */
-export async function serveTags(database: Database, exchange: Exchange, served: ServedRepository): Promise<void> {
-  const { last, limit } = readPage(exchange.query);
+/** The answer to GET of `/v2/PATH/tags/list`. */
+export async function makeTagsAnswer(
+  database: Database,
+  served: ServedRepository,
+  { last, limit }: Page,
+): Promise<CompleteAnswer> {
   // One more than asked for tells whether there is another page.
   const found = limit === 0 ? [] : await listTags(database.read, served, last, limit + 1);
   const tags = found.slice(0, limit);
   const next =
     found.length > limit ? nextPage(`/v2/${served.path}/tags/list`, { n: String(limit), last: tags.at(-1)! }) : {};
-  answerJson(exchange, { name: served.path, tags }, next);
+  return jsonAnswer({ name: served.path, tags }, next);
 }
 
 /** Answers GET of `/v2/_catalog`: the repositories that the caller may read, and no others. */
@@ -40,16 +43,18 @@ export async function serveCatalog(database: Database, exchange: Exchange, calle
   answerJson(exchange, { repositories }, next);
 }
 
-/** Answers GET of `/v2/PATH/referrers/DIGEST`: an index, empty when there are none. */
-export async function serveReferrers(
+/** The answer to GET of `/v2/PATH/referrers/DIGEST`: an index, empty when there are none, also where there is no repository yet, as the specification asks. */
+export async function makeReferrersAnswer(
   database: Database,
-  exchange: Exchange,
-  served: ServedRepository,
-  digest: Digest,
-): Promise<void> {
-  const artifactType = exchange.query.get("artifactType") ?? undefined;
-  const last = (exchange.query.get("last") ?? "").slice(0, 512);
-  const found = await listReferrers(database.read, served, digest, artifactType, last, MAX_REFERRERS + 1);
+  served: ServedRepository | undefined,
+  { path, digest }: { readonly path: string; readonly digest: Digest },
+  artifactType: string | undefined,
+  last: string,
+): Promise<CompleteAnswer> {
+  const found =
+    served === undefined
+      ? []
+      : await listReferrers(database.read, served, digest, artifactType, last, MAX_REFERRERS + 1);
   const manifests = found.slice(0, MAX_REFERRERS).map((one) => ({
     mediaType: one.mediaType,
     digest: one.digest,
@@ -59,20 +64,15 @@ export async function serveReferrers(
   }));
   const next =
     found.length > MAX_REFERRERS
-      ? nextPage(`/v2/${served.path}/referrers/${digest}`, {
+      ? nextPage(`/v2/${path}/referrers/${digest}`, {
           ...(artifactType === undefined ? {} : { artifactType }),
           last: manifests.at(-1)!.digest,
         })
       : {};
   const index = { schemaVersion: 2, mediaType: OCI_INDEX_TYPE, manifests };
-  answer(
-    exchange,
-    200,
-    {
-      "content-type": OCI_INDEX_TYPE,
-      ...(artifactType === undefined ? {} : { "oci-filters-applied": "artifactType" }),
-      ...next,
-    },
-    JSON.stringify(index),
-  );
+  return jsonAnswer(index, {
+    "content-type": OCI_INDEX_TYPE,
+    ...(artifactType === undefined ? {} : { "oci-filters-applied": "artifactType" }),
+    ...next,
+  });
 }

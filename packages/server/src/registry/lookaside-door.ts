@@ -14,7 +14,7 @@ import {
   readSignature,
 } from "../content/signatures.ts";
 import type { Database } from "../db/database.ts";
-import { type Exchange, answer, answerIfUnchanged, readBody } from "./answer.ts";
+import { type CompleteAnswer, type Exchange, answer, readBody, sendAnswer } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
 import type { LookasideRoute } from "./route.ts";
@@ -22,15 +22,14 @@ import type { LookasideRoute } from "./route.ts";
 /** Repositories that one request for a release signature looks into: those that hold one release are few. */
 const MAX_HOLDERS = 100;
 
-/** Answers GET and HEAD of a repository's tree. */
-export async function serveLookaside(
+/** The answer to GET and HEAD of a repository's tree. */
+export async function makeLookasideAnswer(
   database: Database,
-  exchange: Exchange,
   served: ServedRepository,
   route: LookasideRoute,
-): Promise<void> {
+): Promise<CompleteAnswer> {
   const signatures = await listSignatures(database.read, served, route.digest);
-  answerFile(exchange, signatures.filter(isReadable)[route.index - 1]);
+  return fileAnswer(signatures.filter(isReadable)[route.index - 1]);
 }
 
 /** Answers GET and HEAD of the tree over all repositories. */
@@ -46,7 +45,7 @@ export async function serveReleaseTree(
     const signatures = await listSignatures(database.read, served, route.digest);
     for (const signature of signatures.filter(isReadable)) found.set(signature.digest, signature);
   }
-  answerFile(exchange, [...found.values()][route.index - 1]);
+  sendAnswer(exchange, fileAnswer([...found.values()][route.index - 1]));
 }
 
 /** Answers PUT: the next signature of an image. Writing the same bytes again to their place changes nothing and succeeds. */
@@ -98,20 +97,16 @@ function isReadable(signature: StoredSignature): boolean {
 }
 
 /** The place of a signature can come to hold another one, when one before it is removed: so it is asked for again, and the tag tells at no cost. */
-function answerFile(exchange: Exchange, signature: StoredSignature | undefined): void {
-  if (signature === undefined) return answer(exchange, 404, { "content-type": "text/plain" }, "no such signature\n");
-  if (answerIfUnchanged(exchange, signature.digest)) return;
-  answer(
-    exchange,
-    200,
-    {
-      "content-type": "application/octet-stream",
-      etag: `"${signature.digest}"`,
-      "cache-control": "no-cache",
-      "x-content-type-options": "nosniff",
-    },
-    signature.bytes,
-  );
+function fileAnswer(signature: StoredSignature | undefined): CompleteAnswer {
+  if (signature === undefined) {
+    return { status: 404, headers: { "content-type": "text/plain" }, body: Buffer.from("no such signature\n") };
+  }
+  const headers = {
+    "content-type": "application/octet-stream",
+    etag: `"${signature.digest}"`,
+    "cache-control": "no-cache",
+  };
+  return { status: 200, headers, body: signature.bytes, tag: signature.digest };
 }
 
 function etagOf(bytes: Uint8Array): string {

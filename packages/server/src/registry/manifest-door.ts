@@ -8,7 +8,7 @@ import { isTagName } from "../content/names.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { resolveTag } from "../content/tags.ts";
 import type { Database } from "../db/database.ts";
-import { type Exchange, answer, answerIfUnchanged, readBody } from "./answer.ts";
+import { type CompleteAnswer, type Exchange, answer, readBody } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
 import type { ManifestReference } from "./route.ts";
@@ -16,18 +16,17 @@ import type { ManifestReference } from "./route.ts";
 /** Tags that one push may set (`?tag=`): as many as people give a release. */
 const MAX_TAGS = 64;
 
-/** Answers GET and HEAD. */
-export async function serveManifest(
+/** The answer to GET and HEAD. */
+export async function makeManifestAnswer(
   database: Database,
-  exchange: Exchange,
   served: ServedRepository,
   reference: ManifestReference,
-): Promise<void> {
+): Promise<CompleteAnswer> {
   const digest = "digest" in reference ? reference.digest : await resolveTag(database.read, served, reference.tag);
   const manifest = digest === undefined ? undefined : await findManifest(database.read, served, digest);
   if (manifest === undefined) throw new RegistryError("MANIFEST_UNKNOWN", reference);
-  if (answerIfUnchanged(exchange, manifest.digest)) return;
-  answer(exchange, 200, manifestHeaders(manifest, "digest" in reference), manifest.bytes);
+  const headers = manifestHeaders(manifest, "digest" in reference);
+  return { status: 200, headers, body: manifest.bytes, tag: manifest.digest };
 }
 
 function manifestHeaders(manifest: StoredManifest, byDigest: boolean): Record<string, string> {

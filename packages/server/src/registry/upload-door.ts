@@ -1,6 +1,6 @@
 /** Uploads of blobs: OCI distribution specification 1.1, "Pushing blobs". */
 import { type Digest, tryParseDigest } from "@signet/core";
-import { mountBlob } from "../content/blobs.ts";
+import { listBlobHolders, mountBlob } from "../content/blobs.ts";
 import { isRepositoryPath } from "../content/names.ts";
 import { findServed } from "../content/repositories.ts";
 import type { Upload, Uploads } from "../content/uploads.ts";
@@ -8,6 +8,9 @@ import type { Database } from "../db/database.ts";
 import { type Exchange, answer } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
+
+/** Repositories that are asked for a blob that a client wants mounted from anywhere; one that most repositories hold is found among the first. */
+const MAX_MOUNT_SOURCES = 50;
 
 /** Answers POST: a mount, a whole blob at once, or the beginning of an upload. */
 export async function beginUpload(
@@ -32,8 +35,8 @@ export async function beginUpload(
 }
 
 /**
- * Mounts a blob where the caller may read it. Where they may not, or where it is not, an upload begins instead: the answer does not tell which, so that nobody learns
- * what other repositories hold.
+ * Mounts a blob from a repository that the caller may read; where the client names none, from any such. Otherwise an upload begins: the answer does not tell why, so
+ * that nobody learns what other repositories hold.
  */
 async function tryMount(
   database: Database,
@@ -43,10 +46,13 @@ async function tryMount(
   to: string,
   now: number,
 ): Promise<boolean> {
-  if (from === null || !isRepositoryPath(from)) return false;
-  const source = await findServed(database.read, from);
-  if (source === undefined || !caller.may("pull", source)) return false;
-  return await mountBlob(database, from, digest, to, now);
+  if (from !== null && !isRepositoryPath(from)) return false;
+  const sources =
+    from === null
+      ? await listBlobHolders(database.read, digest, MAX_MOUNT_SOURCES)
+      : [await findServed(database.read, from)];
+  const source = sources.find((one) => one !== undefined && caller.may("pull", one));
+  return source !== undefined && (await mountBlob(database, source.path, digest, to, now));
 }
 
 /** Answers GET: how far an upload is. */

@@ -189,10 +189,21 @@ export async function createRegistryTables(db: Kysely<unknown>, kind: DatabaseKi
     .addColumn("name", "text", (column) => column.notNull().unique())
     .addColumn("kind", "text", (column) => column.notNull())
     .addColumn("password_hash", "text")
+    .addColumn("password_version", "integer", (column) => column.notNull())
     .addColumn("disabled", "integer", (column) => column.notNull())
     .addColumn("failed_logins", "integer", (column) => column.notNull())
     .addColumn("locked_until", "bigint")
     .addColumn("created_at", "bigint", (column) => column.notNull())
+    .execute();
+
+  await create("login_network")
+    .addColumn("account_id", "integer", (column) => column.notNull().references("account.id").onDelete("cascade"))
+    .addColumn("network", "text", (column) => column.notNull())
+    .addColumn("failed_logins", "integer", (column) => column.notNull())
+    .addColumn("locked_until", "bigint")
+    .addColumn("succeeded_at", "bigint")
+    .addColumn("updated_at", "bigint", (column) => column.notNull())
+    .addPrimaryKeyConstraint("login_network_key", ["account_id", "network"] as never)
     .execute();
 
   await identity(create("account_group"))

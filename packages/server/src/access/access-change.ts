@@ -1,0 +1,35 @@
+/** The number that grows with every change to accounts, groups, tokens, roles and token keys: what every cache of access is checked against. */
+import type { Database, Writer } from "../db/database.ts";
+
+/** The present number. Read it before what it is to stand for, so that what is cached is never older than it says. */
+export async function readAccessChange(database: Database): Promise<number> {
+  const row = await database.read
+    .selectFrom("change")
+    .select("number")
+    .where("scope", "=", "access")
+    .executeTakeFirstOrThrow();
+  return row.number;
+}
+
+/** Moves the number inside a transaction that changes access among other things, such as one that removes a repository. */
+export async function moveAccessChange(writer: Writer): Promise<void> {
+  await writer
+    .updateTable("change")
+    .set((e) => ({ number: e("number", "+", 1) }))
+    .where("scope", "=", "access")
+    .execute();
+}
+
+/**
+ * Runs a change to the tables of access in one transaction, which also moves the number.
+ *
+ * Such changes go one after the other on PostgreSQL too, since the number's row is locked first: what `change` reads of these tables holds until it commits.
+ *
+ * @param change may run again after a serialization failure; it must do nothing but read and write
+ */
+export async function changeAccess<T>(database: Database, change: (writer: Writer) => Promise<T>): Promise<T> {
+  return await database.write(async (writer) => {
+    await moveAccessChange(writer);
+    return await change(writer);
+  });
+}
