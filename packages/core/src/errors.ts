@@ -266,6 +266,11 @@ export const errorTable = {
       "A kubeconfig lacks the context, cluster or user that is wanted, or asks for something that is not done, such as an exec plugin.",
     remedy: "Use a kubeconfig with a token or a client certificate; `oc config view --minify` prints one context.",
   },
+  "listen-failed": {
+    kind: "store",
+    meaning: "The server cannot listen on the address that the configuration names.",
+    remedy: "Name another one with `--listen HOST:PORT`, or end the program that listens there.",
+  },
   "login-busy": {
     kind: "store",
     meaning: "More passwords are being checked at once than the server has memory for.",

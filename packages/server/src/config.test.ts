@@ -63,7 +63,7 @@ test("secrets come from files and the environment, and are never among the setti
 
 /** A file, and what the message must say. Every message must name the place. */
 const refused: readonly (readonly [text: string, message: RegExp, hint?: RegExp])[] = [
-  ["listn: 127.0.0.1:1\n", /:1:1: there is no key "listn"$/, /the keys are listen, publicUrl, /],
+  ["listn: 127.0.0.1:1\n", /:1:1: there is no key "listn"$/, /the keys are listen, publicUrl, insecureHttp, /],
   ["log:\n  levle: warn\n", /:2:3: there is no key "log.levle"$/, /log has level, format, access$/],
   ["log: warn\n", /:1:6: log must be a mapping/],
   ["- a\n", /:1:1: the configuration must be a mapping/],

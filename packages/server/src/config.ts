@@ -32,8 +32,11 @@ export type BlobsConfig =
 /** What each key means is said in the table `configKeys`. Times are milliseconds, sizes bytes; 0 is "no limit" where the table says so. */
 export interface ServerConfig {
   readonly listen: ListenAddress;
+  readonly insecureHttp: boolean;
   /** An origin, without a final slash. */
   readonly publicUrl: string | undefined;
+  /** As `readNetworks` takes it. */
+  readonly trustedProxies: string | undefined;
   readonly data: string;
   readonly database: DatabaseConfig;
   readonly blobs: BlobsConfig;
@@ -109,7 +112,9 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
   }
   const config: ServerConfig = {
     listen,
+    insecureHttp: values.get("insecureHttp") as boolean,
     publicUrl: values.optionalText("publicUrl"),
+    trustedProxies: values.optionalText("trustedProxies"),
     data,
     database: await readDatabase(values, data),
     blobs: await readBlobs(values, data),

@@ -41,15 +41,19 @@ export async function appendAudit(writer: Writer, event: AuditEvent): Promise<vo
 
 /**
  * A database whose every change leaves an entry, in the same transaction: for functions that change accounts, roles and tokens and know nothing of the log.
- * @param event what to say of a change, from what the change resolves to
+ * @param describe what to say of a change, from what the change resolves to; undefined: nothing was changed
  */
-export function auditedDatabase(database: Database, event: (result: unknown) => AuditEvent): Database {
+export function auditedDatabase(
+  database: Database,
+  describe: (result: unknown) => AuditEvent | undefined,
+): Database {
   return {
     ...database,
     write: (change) =>
       database.write(async (writer) => {
         const result = await change(writer);
-        await appendAudit(writer, event(result));
+        const event = describe(result);
+        if (event !== undefined) await appendAudit(writer, event);
         return result;
       }),
   };

@@ -1,7 +1,17 @@
 /** Every key of the server's configuration: one table, from which files and the environment are read and docs/registry-config.md is written. */
 
 /** What a value looks like. */
-export type KeyKind = "address" | "boolean" | "choice" | "count" | "duration" | "origin" | "path" | "size" | "text";
+export type KeyKind =
+  | "address"
+  | "boolean"
+  | "choice"
+  | "count"
+  | "duration"
+  | "networks"
+  | "origin"
+  | "path"
+  | "size"
+  | "text";
 
 export interface KeyRow {
   /** Where it stands in the file, levels divided by dots. */
@@ -49,6 +59,12 @@ export const configKeys: readonly KeyRow[] = [
     fallback: "false",
     summary:
       "Allows plain HTTP on addresses that are not loopback, such as behind a proxy that ends TLS. Without TLS anyone on the way reads passwords.",
+  },
+  {
+    path: "trustedProxies",
+    kind: "networks",
+    summary:
+      "Addresses of proxies in front, divided by commas, such as `10.0.0.0/8, ::1`: from them `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are believed. Limits and lock-out count by the client's address, so that a proxy must stand here.",
   },
   {
     path: "data",
@@ -218,7 +234,7 @@ export const configKeys: readonly KeyRow[] = [
     path: "metrics.listen",
     kind: "address",
     summary:
-      "A second address, in plain HTTP and without credentials, for `/metrics`, `/healthz` and `/readyz` alone: for networks that clients do not reach. Without it `/metrics` is on the main one, for accounts that may list repositories.",
+      "A second address, in plain HTTP and without credentials, for `/metrics`, `/healthz` and `/readyz` alone: for networks that clients do not reach. Without it `/metrics` is on the main one, for accounts with the role admin.",
   },
   {
     path: "drain.delay",

@@ -12,6 +12,7 @@ const kinds: Readonly<Record<KeyRow["kind"], string>> = {
   choice: "one of",
   count: "whole number",
   duration: "time: `500ms`, `30s`, `5m`, `1h`, `7d`",
+  networks: "addresses and networks, divided by commas",
   origin: "URL without a path",
   path: "path",
   size: "size: bytes, or `16KiB`, `1MiB`",

@@ -1,5 +1,5 @@
 /** Values of the configuration as text: what each kind of key takes, and what it means. */
-import { isIP } from "node:net";
+import { BlockList, isIP } from "node:net";
 import type { KeyRow } from "./config-keys.ts";
 
 /** A place to listen at. */
@@ -49,6 +49,10 @@ export function readValue(row: KeyRow, text: string): ReadValue {
       return readOrigin(row, text);
     case "address":
       return readAddress(row, text);
+    case "networks":
+      return readNetworks(text) === undefined
+        ? expected("addresses or networks such as 10.0.0.0/8, divided by commas", row, text)
+        : { value: text };
   }
 }
 
@@ -96,6 +100,25 @@ function readAddress(row: KeyRow, text: string): ReadValue {
   // A name would have to be looked up, and may mean another address tomorrow.
   if ((isIP(host) !== 0 || host === "localhost") && port <= 65_535) return { value: { host, port } };
   return expected("HOST:PORT with an IP address or localhost, such as 127.0.0.1:5000 or [::]:5000", row, text);
+}
+
+/** Networks that one value may list. */
+const MAX_NETWORKS = 100;
+
+/** Addresses and networks, divided by commas, as something that can be asked; undefined when one is malformed. */
+export function readNetworks(text: string): BlockList | undefined {
+  const list = new BlockList();
+  const entries = text.split(",", MAX_NETWORKS + 1);
+  if (entries.length > MAX_NETWORKS) return undefined;
+  for (const entry of entries) {
+    const [address = "", prefix, ...rest] = entry.trim().split("/");
+    const family = isIP(address) === 4 ? "ipv4" : "ipv6";
+    const longest = family === "ipv4" ? 32 : 128;
+    const length = prefix === undefined ? longest : /^[0-9]{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN;
+    if (isIP(address) === 0 || rest.length > 0 || !(length <= longest)) return undefined;
+    list.addSubnet(address, length, family);
+  }
+  return list;
 }
 
 /** Secrets are not repeated. */

@@ -3,10 +3,7 @@ import { pino, stdSerializers } from "pino";
 import type { Logger } from "pino";
 import type { ServerConfig } from "../config.ts";
 
-/** Where lines go. */
-export interface LogStream {
-  write(line: string): unknown;
-}
+export type ServerLog = Logger;
 
 /** Characters of a text in the log that a client had a say in. */
 const MAX_LOGGED_CHARACTERS = 300;
@@ -31,13 +28,21 @@ export function loggable(text: string): string {
 }
 
 /**
- * Makes the log.
+ * Makes the log, on standard error. Lines are written as fast as they are taken there, without holding requests up.
  *
  * @param isTerminal lines for people, where `log.format` is `auto`
+ * @returns the log, and what writes out the lines that wait
  */
-export function makeServerLog(config: ServerConfig["log"], stream: LogStream, isTerminal: boolean): Logger {
+export function makeServerLog(
+  config: ServerConfig["log"],
+  isTerminal: boolean,
+): { readonly log: ServerLog; readonly flush: () => void } {
   const isText = config.format === "text" || (config.format === "auto" && isTerminal);
-  return pino(
+  const stream = pino.destination({ dest: 2, sync: false });
+  const flush = (): void => stream.flushSync();
+  // A process that ends by an error says its last lines too.
+  process.once("exit", flush);
+  const log = pino(
     {
       level: config.level,
       base: null,
@@ -47,6 +52,7 @@ export function makeServerLog(config: ServerConfig["log"], stream: LogStream, is
     },
     isText ? { write: (line: string) => stream.write(asText(line)) } : stream,
   );
+  return { log, flush };
 }
 
 /** Errors with their causes; their texts may quote what they were about, such as a URL. */
