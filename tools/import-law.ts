@@ -4,7 +4,7 @@ import { posix } from "node:path";
 import { listFiles, readText } from "./gate.ts";
 import type { GateReport } from "./gate.ts";
 
-/** Which workspace packages each one may import. Tests may import testkit as well. */
+/** Which workspace packages each one may import. Tests, and what only tests share (`*.testing.ts`), may import testkit as well. */
 const packageLaw: Readonly<Record<string, readonly string[]>> = {
   core: [],
   images: ["core"],
@@ -41,7 +41,7 @@ export function checkImportLaw(root: string): GateReport {
   const rootDependencies = declared(root, "package.json");
   const problems = files.flatMap((file) => {
     const [, name = "", ...inside] = file.split("/");
-    const isTest = file.endsWith(".test.ts");
+    const isTest = /\.test(?:ing)?\.ts$/.test(file);
     const text = withoutComments(readText(root, file));
     const allowed = packageLaw[name];
     if (allowed === undefined) return [`${file}: package ${name} has no place in the law`];
@@ -79,6 +79,7 @@ export function checkImportLaw(root: string): GateReport {
 function checkRelative(file: string, name: string, target: string, isTest: boolean): string | undefined {
   const path = posix.join(posix.dirname(file), target);
   if (!path.startsWith(`packages/${name}/`)) return `imports ${target}, outside its package`;
+  if (!isTest && target.endsWith(".testing.ts")) return `imports ${target}, which is for tests`;
   if (name !== "core" || isTest) return undefined;
   const [from, to] = [coreFolder(file), coreFolder(path)];
   const [own, other] = [layerOf(from), layerOf(to)];

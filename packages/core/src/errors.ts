@@ -46,6 +46,24 @@ export const errorTable = {
     meaning: "A text that must be standard, padded base64 (RFC 4648 section 4) is not.",
     remedy: "Encode the bytes again with `base64`; URL-safe or unpadded base64 is not accepted.",
   },
+  "blob-missing": {
+    kind: "store",
+    meaning: "The bytes of a blob or of an upload are not in the blob store, though the database knows them.",
+    remedy:
+      "Begin an upload again; for a blob, `signet admin check` says what else is missing, and a push or a backup brings it back.",
+  },
+  "blob-place-malformed": {
+    kind: "store",
+    meaning:
+      "The place of a blob or the state of an upload, as the database has it, is none that this blob store makes.",
+    remedy:
+      "Name the blob store in the configuration that this database was used with; nothing outside of it was touched.",
+  },
+  "blob-store-unusable": {
+    kind: "store",
+    meaning: "The blob store (a folder, or a bucket of S3) does not answer, or cannot be read or written.",
+    remedy: "Follow the hint; `storage` in the configuration says which one it is.",
+  },
   "butane-malformed": {
     kind: "format",
     meaning:

@@ -1,5 +1,6 @@
-/** Signet's registry: images and their signatures behind every door. `openSqlite` and `openPostgresql` open its database. */
+/** Signet's registry: images and their signatures behind every door. `openSqlite` and `openPostgresql` open its database, `openFilesystemStore` its blobs. */
 export type { BlobStore, ByteRange, StoredObject, UploadState } from "./blobs/blob-store.ts";
+export { openFilesystemStore } from "./blobs/filesystem.ts";
 export type { Database, DatabaseKind, Reader, Writer } from "./db/database.ts";
 export { openPostgresql } from "./db/postgresql.ts";
 export { openSqlite } from "./db/sqlite.ts";

@@ -70,8 +70,8 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
       const key = tagKey(tag, manifest.digest);
       await writer
         .insertInto("tag")
-        .values({ key, name: tag, manifest_digest: manifest.digest, created_at: now })
-        .onConflict((conflict) => conflict.column("key").doNothing())
+        .values({ key, name: tag, manifest_digest: manifest.digest, created_at: now, touched_at: now })
+        .onConflict((conflict) => conflict.column("key").doUpdateSet({ touched_at: now }))
         .execute();
       add.push({ kind: "tag", key });
     }

@@ -188,8 +188,9 @@ async function insertSignature(
       carrier_digest: null,
       name: signature.name,
       created_at: now,
+      touched_at: now,
     })
-    .onConflict((conflict) => conflict.column("digest").doNothing())
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ touched_at: now }))
     .execute();
 }
 

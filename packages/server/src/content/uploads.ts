@@ -19,6 +19,14 @@ export interface Upload {
   readonly state: UploadState;
 }
 
+/** A request that works on an upload. */
+interface RunningRequest {
+  /** Makes it end soon, without its bytes. */
+  readonly giveUp: () => void;
+  /** Resolves when it has ended, however. */
+  readonly ended: Promise<void>;
+}
+
 interface RunningHash {
   readonly hash: Hash;
   readonly received: number;
@@ -32,7 +40,7 @@ export class Uploads {
   readonly #database: Database;
   readonly #store: BlobStore;
   readonly #hashes = new Map<string, RunningHash>();
-  readonly #busy = new Set<string>();
+  readonly #running = new Map<string, RunningRequest>();
 
   constructor(database: Database, store: BlobStore) {
     this.#database = database;
@@ -79,11 +87,11 @@ export class Uploads {
 
   /**
    * Adds bytes; durable, with the row that says so, when this resolves.
-   * @throws ContentError `upload-conflict` when another request adds to it at this moment
+   * @throws ContentError `upload-conflict` when another request took the upload over meanwhile
    */
   async append(upload: Upload, chunks: AsyncIterable<Uint8Array>, now: number): Promise<Upload> {
-    return await this.#alone(upload.id, async () => {
-      const { state } = await this.#receive(upload, chunks);
+    return await this.#alone(upload.id, async (interruption) => {
+      const { state } = await this.#receive(upload, chunks, interruption);
       await this.#database.write(async (writer) => {
         const changed = await writer
           .updateTable("upload")
@@ -102,8 +110,8 @@ export class Uploads {
    * @throws ContentError `digest-mismatch`: then the upload is given up
    */
   async finish(upload: Upload, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
-    return await this.#alone(upload.id, async () => {
-      const { state, running } = await this.#receive(upload, chunks);
+    return await this.#alone(upload.id, async (interruption) => {
+      const { state, running } = await this.#receive(upload, chunks, interruption);
       this.#hashes.delete(upload.id);
       const algorithm = digestAlgorithm(digest);
       const hash = algorithm === "sha256" ? running.hash : await this.#hashAgain(state, algorithm);
@@ -141,6 +149,7 @@ export class Uploads {
   async #receive(
     upload: Upload,
     chunks: AsyncIterable<Uint8Array>,
+    interruption: Interruption,
   ): Promise<{ readonly state: UploadState; readonly running: RunningHash }> {
     const { hash } = await this.#takeHash(upload);
     let received = upload.state.received;
@@ -155,7 +164,11 @@ export class Uploads {
     return { state, running };
 
     async function* hashed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-      for await (const chunk of source) {
+      const iterator = source[Symbol.asyncIterator]();
+      for (;;) {
+        const next = await interruption.next(iterator);
+        if (next.done === true) return;
+        const chunk = next.value;
         received += chunk.length;
         if (received > MAX_BLOB_BYTES) {
           throw new ContentError("size-mismatch", `a blob may have ${MAX_BLOB_BYTES} bytes at most`);
@@ -180,15 +193,43 @@ export class Uploads {
     return hash;
   }
 
-  /** One request at a time: in this process by refusing, between processes by the row's `received`. */
-  async #alone<T>(id: string, work: () => Promise<T>): Promise<T> {
-    if (this.#busy.has(id)) throw conflict(id);
-    this.#busy.add(id);
-    try {
-      return await work();
-    } finally {
-      this.#busy.delete(id);
+  /**
+   * One request at a time, and the newest counts: when a client comes back on another connection, the one that broke may not have noticed yet. Between processes the row's
+   * `received` decides.
+   */
+  async #alone<T>(id: string, work: (interruption: Interruption) => Promise<T>): Promise<T> {
+    for (let older = this.#running.get(id); older !== undefined; older = this.#running.get(id)) {
+      older.giveUp();
+      await older.ended;
     }
+    const interruption = new Interruption();
+    const ended = Promise.withResolvers<void>();
+    this.#running.set(id, { giveUp: () => interruption.raise(conflict(id)), ended: ended.promise });
+    try {
+      return await work(interruption);
+    } finally {
+      this.#running.delete(id);
+      ended.resolve();
+    }
+  }
+}
+
+/** Lets a wait for the next bytes be ended from outside. */
+class Interruption {
+  #error: Error | undefined;
+  #reject: ((error: Error) => void) | undefined;
+
+  raise(error: Error): void {
+    this.#error ??= error;
+    this.#reject?.(this.#error);
+  }
+
+  async next<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T>> {
+    return await new Promise((resolve, reject) => {
+      if (this.#error !== undefined) return reject(this.#error);
+      this.#reject = reject;
+      iterator.next().then(resolve, reject);
+    });
   }
 }
 

@@ -65,6 +65,7 @@ export interface TagTable {
   name: string;
   manifest_digest: string;
   created_at: Milliseconds;
+  touched_at: Milliseconds;
 }
 
 /** How a signature is framed. */
@@ -91,6 +92,7 @@ export interface SignatureTable {
   /** Its name at the signatures extension: `DIGEST@32 hex digits`. */
   name: string;
   created_at: Milliseconds;
+  touched_at: Milliseconds;
 }
 
 /** What may never be stored again: a signature by its digest, or every signature of a key. Checked in the transaction that would insert. */

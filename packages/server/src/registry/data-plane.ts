@@ -303,6 +303,8 @@ export class DataPlane {
 
   #answerError(exchange: Exchange, error: unknown): void {
     const { request, response } = exchange;
+    const isGone = response.destroyed || (request.destroyed && !request.complete);
+    if (isGone && connectionErrors.has((error as { code?: string }).code ?? "")) return void response.destroy();
     const known = wordError(error);
     if (known === undefined) this.#options.onFailure(error, request);
     if (response.headersSent || response.destroyed) {
@@ -321,6 +323,14 @@ export class DataPlane {
     );
   }
 }
+
+/** What node calls it when a client goes away half-way: no failure of the server. */
+const connectionErrors: ReadonlySet<string> = new Set([
+  "ECONNRESET",
+  "EPIPE",
+  "ERR_STREAM_DESTROYED",
+  "ERR_STREAM_PREMATURE_CLOSE",
+]);
 
 type Settled<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
 

@@ -72,6 +72,7 @@ export async function createRegistryTables(db: Kysely<unknown>, kind: DatabaseKi
     .addColumn("name", "text", (column) => column.notNull())
     .addColumn("manifest_digest", "text", (column) => column.notNull())
     .addColumn("created_at", "bigint", (column) => column.notNull())
+    .addColumn("touched_at", "bigint", (column) => column.notNull())
     .execute();
   await index("tag", ["manifest_digest"]);
 
@@ -88,6 +89,7 @@ export async function createRegistryTables(db: Kysely<unknown>, kind: DatabaseKi
     .addColumn("carrier_digest", "text")
     .addColumn("name", "text", (column) => column.notNull())
     .addColumn("created_at", "bigint", (column) => column.notNull())
+    .addColumn("touched_at", "bigint", (column) => column.notNull())
     .execute();
   await index("signature", ["manifest_digest"]);
   await index("signature", ["claimed_key_id"]);

@@ -1,0 +1,511 @@
+/**
+ * Blobs in a folder of this machine, or of one that several machines share:
+ *
+ *     blobs/<2 hex>/<32 hex>            a blob; the 32 digits are its place
+ *     uploads/<32 hex>.<32 hex>         bytes of an upload (first part of the name), one file a writer; the second part becomes the blob's place
+ *     uploads/ping.<32 hex>             a file of `ping`, at once removed
+ */
+import {
+  type ReadStream,
+  type Stats,
+  close as closeDescriptor,
+  constants,
+  createReadStream,
+  fsync,
+  open as openDescriptor,
+} from "node:fs";
+import { type FileHandle, copyFile, lstat, mkdir, open, opendir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { promisify } from "node:util";
+import { SignetError, StoreError } from "@signet/core";
+import { fileError } from "@signet/images";
+import type { BlobStore, ByteRange, StoredObject, UploadState } from "./blob-store.ts";
+import {
+  busyUpload,
+  checkLocation,
+  isName,
+  isSize,
+  makeName,
+  malformed,
+  missingBlob,
+  missingUpload,
+  parseDetails,
+} from "./place-grammar.ts";
+
+/** Bytes gathered before they are written: a system call for each packet would cost more than the writing. */
+const WRITE_BYTES = 1024 * 1024;
+/** Bytes read at a time: measured, smaller ones cost calls and larger ones fall out of the processor's cache. */
+const READ_BYTES = 512 * 1024;
+/** Files of one upload, one for each process that went on with it; beyond that they are put together, so that its state stays small. */
+const MAX_SEGMENTS = 32;
+/** Uploads whose last file this process remembers as its own. For one that is forgotten a copy is made. */
+const MAX_OWNED = 10_000;
+/** Octal permission bits: blobs are for the server alone. */
+const FILE_MODE = 0o600;
+const FOLDER_MODE = 0o700;
+
+/** A file of an upload, and how many of its bytes count. */
+interface Segment {
+  readonly name: string;
+  readonly size: number;
+}
+
+interface Upload {
+  readonly id: string;
+  readonly segments: readonly Segment[];
+}
+
+/**
+ * Opens a store, and makes its folders where they are missing.
+ *
+ * Every file has one writer, the process that made it; another one that goes on with an upload adds a file of its own. So whoever holds an older state, is slow, or was
+ * believed dead can never change bytes that were acknowledged. Who goes on in another process, or after a restart, pays with one copy when the upload is finished.
+ * Two requests on one upload at once: in one process the second is refused with `store-busy`; of two processes each keeps its own bytes, and the state that the caller
+ * saves is the one that counts, so save it only where the one that you started from is still there.
+ *
+ * @param root folder of blobs and uploads; all processes that use it see the same one. On network file systems durability is what that system promises
+ * @throws StoreError `blob-store-unusable` when it cannot be made or read
+ */
+export async function openFilesystemStore(root: string): Promise<BlobStore> {
+  const store = new FilesystemStore(root);
+  await store.prepare();
+  return store;
+}
+
+class FilesystemStore implements BlobStore {
+  readonly kind = "filesystem";
+  readonly #root: string;
+  readonly #uploads: string;
+  /** Files that this process made and nobody else writes to, with the bytes that were acknowledged. */
+  readonly #owned = new Map<string, number>();
+  /** Uploads that a request of this process is working on. */
+  readonly #busy = new Set<string>();
+
+  constructor(root: string) {
+    this.#root = root;
+    this.#uploads = join(root, "uploads");
+  }
+
+  async prepare(): Promise<void> {
+    try {
+      const blobs = join(this.#root, "blobs");
+      await mkdir(this.#uploads, { recursive: true, mode: FOLDER_MODE });
+      await mkdir(blobs, { recursive: true, mode: FOLDER_MODE });
+      const present = new Set(await readdir(blobs));
+      const missing = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, "0")).filter(
+        (folder) => !present.has(folder),
+      );
+      await Promise.all(missing.map((folder) => mkdir(join(blobs, folder), { recursive: true, mode: FOLDER_MODE })));
+      if (missing.length > 0) for (const folder of [blobs, this.#root]) await syncFolder(folder);
+    } catch (error) {
+      throw unusable(error, this.#root, "write");
+    }
+  }
+
+  begin(): Promise<UploadState> {
+    return Promise.resolve(print({ id: makeName(), segments: [] }));
+  }
+
+  async append(state: UploadState, chunks: AsyncIterable<Uint8Array>): Promise<UploadState> {
+    const upload = parse(state);
+    return this.#alone(upload, async () => {
+      const { kept, name, size } = await this.#writable(upload);
+      const added = await this.#write(name, size, chunks);
+      return print({ id: upload.id, segments: [...kept, { name, size: size + added }] });
+    });
+  }
+
+  async *readUpload(state: UploadState): AsyncIterable<Uint8Array> {
+    const { segments } = parse(state);
+    for (const { name, size } of segments) {
+      if (size === 0) continue;
+      let seen = 0;
+      const stream = await this.#read(this.#uploadPath(name), { first: 0, last: size - 1 }, (error) =>
+        missingUpload(name, error),
+      );
+      try {
+        for await (const chunk of stream as AsyncIterable<Buffer>) {
+          seen += chunk.length;
+          yield chunk;
+        }
+      } catch (error) {
+        throw unusable(error, this.#uploadPath(name), "read");
+      }
+      if (seen < size) throw missingUpload(name);
+    }
+  }
+
+  async finish(state: UploadState): Promise<string> {
+    const upload = parse(state);
+    return this.#alone(upload, async () => {
+      const { segments } = upload;
+      const [only] = segments;
+      if (segments.length === 1 && only !== undefined) {
+        if (this.#owned.get(only.name) === only.size) return this.#publish(only);
+        // Asked again, since the answer was lost: it was this very file.
+        const location = locationOf(only.name);
+        if ((await this.size(location)) === only.size) {
+          await this.#syncFolder(this.#blobFolder(location));
+          return location;
+        }
+      }
+      const whole = await this.#gather(upload);
+      const location = await this.#publish(whole);
+      await this.#removeSegments(segments);
+      return location;
+    });
+  }
+
+  async abort(state: UploadState): Promise<void> {
+    const upload = parse(state);
+    await this.#alone(upload, () => this.#removeSegments(upload.segments));
+  }
+
+  async open(location: string, range?: ByteRange): Promise<Readable> {
+    return this.#read(this.#blobPath(location), range, (error) => missingBlob(location, error));
+  }
+
+  async size(location: string): Promise<number | undefined> {
+    return (await fileIfThere(this.#blobPath(location)))?.size;
+  }
+
+  async remove(location: string): Promise<void> {
+    const path = this.#blobPath(location);
+    try {
+      await rm(path, { force: true });
+    } catch (error) {
+      throw unusable(error, path, "write");
+    }
+  }
+
+  async *list(): AsyncIterable<StoredObject> {
+    const blobs = join(this.#root, "blobs");
+    for (const folder of (await this.#names(blobs)).filter((name) => /^[0-9a-f]{2}$/.test(name))) {
+      const path = join(blobs, folder);
+      for await (const location of this.#entries(path)) {
+        if (!isName(location) || !location.startsWith(folder)) continue;
+        const stats = await fileIfThere(join(path, location));
+        // The time of the renaming: a blob is as old as its `finish`, however long its upload took.
+        if (stats !== undefined) yield { location, size: stats.size, modifiedAt: stats.ctime };
+      }
+    }
+  }
+
+  async removeStaleUploads(before: Date, isKnown: (mark: string) => Promise<boolean>): Promise<number> {
+    let removed = 0;
+    for await (const name of this.#entries(this.#uploads)) {
+      const [id = "", random] = name.split(".");
+      if (!isName(random) || !(isName(id) || id === "ping")) continue;
+      const path = join(this.#uploads, name);
+      const stats = await fileIfThere(path);
+      if (stats === undefined || stats.mtime >= before || this.#busy.has(id) || (await isKnown(id))) continue;
+      await this.#removeUploadFile(name);
+      removed += 1;
+    }
+    return removed;
+  }
+
+  async presign(location: string): Promise<undefined> {
+    checkLocation(location);
+  }
+
+  async ping(): Promise<void> {
+    const path = join(this.#uploads, `ping.${makeName()}`);
+    try {
+      await (await open(path, "wx", FILE_MODE)).close();
+      await rm(path, { force: true });
+    } catch (error) {
+      throw unusable(error, path, "write");
+    }
+  }
+
+  close(): Promise<void> {
+    this.#owned.clear();
+    return Promise.resolve();
+  }
+
+  /** @throws StoreError `store-busy` when a request of this process is working on the upload */
+  async #alone<T>({ id }: Upload, work: () => Promise<T>): Promise<T> {
+    if (this.#busy.has(id)) throw busyUpload(id);
+    this.#busy.add(id);
+    try {
+      return await work();
+    } finally {
+      this.#busy.delete(id);
+    }
+  }
+
+  /** The file that goes on behind the state: its last one, if that is ours and nothing was acknowledged behind; else a new one. */
+  async #writable({ id, segments }: Upload): Promise<Segment & { readonly kept: readonly Segment[] }> {
+    const last = segments.at(-1);
+    if (last !== undefined && this.#owned.get(last.name) === last.size) return { ...last, kept: segments.slice(0, -1) };
+    if (segments.length >= MAX_SEGMENTS) return { ...(await this.#gather({ id, segments })), kept: [] };
+    return { name: `${id}.${makeName()}`, size: 0, kept: segments };
+  }
+
+  /** Adds to a file of ours, or makes it. Afterwards its bytes are on disk, and so is its name. */
+  async #write(name: string, offset: number, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+    const path = this.#uploadPath(name);
+    const isNew = !this.#owned.has(name);
+    let handle: FileHandle;
+    try {
+      const flags = isNew ? constants.O_CREAT | constants.O_EXCL : 0;
+      handle = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW | flags, FILE_MODE);
+    } catch (error) {
+      throw !isNew && isMissing(error) ? missingUpload(name, error) : unusable(error, path, "write");
+    }
+    try {
+      const added = await this.#fill(handle, path, offset, chunks);
+      await Promise.all([handle.sync(), ...(isNew ? [syncFolder(this.#uploads)] : [])]);
+      this.#own(name, offset + added);
+      return added;
+    } catch (error) {
+      // The source failed, or the disk: what was not acknowledged takes no space.
+      if (isNew) await rm(path, { force: true }).catch(() => undefined);
+      else await handle.truncate(offset).catch(() => undefined);
+      throw error instanceof SourceFailure ? error.cause : unusable(error, path, "write");
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #fill(handle: FileHandle, path: string, offset: number, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+    const { size } = await handle.stat();
+    if (size < offset) throw missingUpload(path);
+    if (size > offset) await handle.truncate(offset);
+    let position = offset;
+    let waiting: Uint8Array[] = [];
+    let length = 0;
+    const flush = async (): Promise<void> => {
+      await writeAll(handle, waiting, length, position);
+      position += length;
+      waiting = [];
+      length = 0;
+    };
+    for await (const chunk of fromSource(chunks)) {
+      if (chunk.length === 0) continue;
+      waiting.push(chunk);
+      length += chunk.length;
+      if (length >= WRITE_BYTES) await flush();
+    }
+    if (length > 0) await flush();
+    return position - offset;
+  }
+
+  /** Copies what counts of all files of an upload into one that is ours. */
+  async #gather(upload: Upload): Promise<Segment> {
+    const name = `${upload.id}.${makeName()}`;
+    const [first, ...rest] = upload.segments;
+    if (first !== undefined) await this.#copy(first, name);
+    const size = first?.size ?? 0;
+    const added = await this.#write(name, size, this.readUpload(print({ id: upload.id, segments: rest })));
+    return { name, size: size + added };
+  }
+
+  /** Inside the kernel, or without a copy where the file system shares blocks. */
+  async #copy({ name, size }: Segment, to: string): Promise<void> {
+    const path = this.#uploadPath(to);
+    try {
+      await copyFile(this.#uploadPath(name), path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      if ((await stat(path)).size < size) throw missingUpload(name);
+      await syncFolder(this.#uploads);
+      this.#own(to, size);
+    } catch (error) {
+      await rm(path, { force: true }).catch(() => undefined);
+      throw isMissing(error) ? missingUpload(name, error) : unusable(error, path, "write");
+    }
+  }
+
+  /** Makes a file of ours a blob. */
+  async #publish({ name, size }: Segment): Promise<string> {
+    const path = this.#uploadPath(name);
+    const location = locationOf(name);
+    try {
+      const stats = await stat(path);
+      if (stats.size < size) throw missingUpload(name);
+      if (stats.size > size) await truncateFile(path, size);
+      await rename(path, this.#blobPath(location));
+      this.#owned.delete(name);
+    } catch (error) {
+      throw isMissing(error) ? missingUpload(name, error) : unusable(error, path, "write");
+    }
+    await this.#syncFolder(this.#blobFolder(location));
+    return location;
+  }
+
+  async #read(
+    path: string,
+    range: ByteRange | undefined,
+    missing: (error: unknown) => StoreError,
+  ): Promise<ReadStream> {
+    let descriptor: number;
+    try {
+      descriptor = await openFile(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    } catch (error) {
+      throw isMissing(error) ? missing(error) : unusable(error, path, "read");
+    }
+    return createReadStream(path, {
+      fd: descriptor,
+      highWaterMark: READ_BYTES,
+      ...(range !== undefined && { start: range.first, end: range.last }),
+    });
+  }
+
+  async #syncFolder(path: string): Promise<void> {
+    try {
+      await syncFolder(path);
+    } catch (error) {
+      throw unusable(error, path, "write");
+    }
+  }
+
+  async #removeSegments(segments: readonly Segment[]): Promise<void> {
+    for (const { name } of segments) await this.#removeUploadFile(name);
+  }
+
+  async #removeUploadFile(name: string): Promise<void> {
+    const path = join(this.#uploads, name);
+    this.#owned.delete(name);
+    try {
+      await rm(path, { force: true });
+    } catch (error) {
+      throw unusable(error, path, "write");
+    }
+  }
+
+  #own(name: string, size: number): void {
+    this.#owned.delete(name);
+    this.#owned.set(name, size);
+    const [oldest] = this.#owned.keys();
+    if (this.#owned.size > MAX_OWNED && oldest !== undefined) this.#owned.delete(oldest);
+  }
+
+  /** @param name a segment's, as {@link parse} has checked it or we have made it */
+  #uploadPath(name: string): string {
+    return join(this.#uploads, name);
+  }
+
+  #blobFolder(location: string): string {
+    return join(this.#root, "blobs", checkLocation(location).slice(0, 2));
+  }
+
+  #blobPath(location: string): string {
+    return join(this.#blobFolder(location), location);
+  }
+
+  async #names(folder: string): Promise<readonly string[]> {
+    const names: string[] = [];
+    for await (const name of this.#entries(folder)) names.push(name);
+    return names;
+  }
+
+  async *#entries(folder: string): AsyncIterable<string> {
+    try {
+      for await (const { name } of await opendir(folder)) yield name;
+    } catch (error) {
+      throw unusable(error, folder, "read");
+    }
+  }
+}
+
+/** Tells what the caller's source throws from what the disk throws. */
+class SourceFailure extends Error {}
+
+async function* fromSource(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch (cause) {
+    throw new SourceFailure("the source failed", { cause });
+  }
+}
+
+/** A write may take less than it was given, as when the disk is nearly full; the rest is written again, or says why not. */
+async function writeAll(
+  handle: FileHandle,
+  chunks: readonly Uint8Array[],
+  length: number,
+  position: number,
+): Promise<void> {
+  const { bytesWritten } = await handle.writev([...chunks], position);
+  if (bytesWritten === length) return;
+  const rest = Buffer.concat(chunks).subarray(bytesWritten);
+  for (let done = 0; done < rest.length;) {
+    const step = await handle.write(rest, done, rest.length - done, position + bytesWritten + done);
+    done += step.bytesWritten;
+  }
+}
+
+async function truncateFile(path: string, size: number): Promise<void> {
+  const handle = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+  try {
+    await handle.truncate(size);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const openFile = promisify(openDescriptor);
+const closeFile = promisify(closeDescriptor);
+const syncFile = promisify(fsync);
+
+/** Unlike for other files of ours, a folder that cannot be flushed is an error: durability was promised. */
+async function syncFolder(path: string): Promise<void> {
+  const descriptor = await openFile(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await syncFile(descriptor);
+  } finally {
+    await closeFile(descriptor);
+  }
+}
+
+/** What is no regular file, such as a link, was not made by a store. */
+async function fileIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    const stats = await lstat(path);
+    return stats.isFile() ? stats : undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw unusable(error, path, "read");
+  }
+}
+
+function locationOf(segment: string): string {
+  return segment.slice(segment.indexOf(".") + 1);
+}
+
+function print({ id, segments }: Upload): UploadState {
+  const received = segments.reduce((sum, { size }) => sum + size, 0);
+  const files = segments.map(({ name, size }) => [locationOf(name), size]);
+  return { received, details: JSON.stringify({ upload: id, files }) };
+}
+
+function parse(state: UploadState): Upload {
+  const { upload: id, files } = parseDetails(state);
+  if (!isName(id) || !Array.isArray(files) || files.length > MAX_SEGMENTS)
+    throw malformed("an upload has no such name or files");
+  const segments = files.map((file: unknown): Segment => {
+    if (!Array.isArray(file) || file.length !== 2 || !isName(file[0]) || !isSize(file[1]))
+      throw malformed(`the upload ${id} has no such file`);
+    return { name: `${id}.${file[0]}`, size: file[1] };
+  });
+  if (segments.reduce((sum, { size }) => sum + size, 0) === state.received) return { id, segments };
+  throw malformed(`the files of the upload ${id} are not ${state.received} bytes`);
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as { code?: unknown }).code === "ENOENT";
+}
+
+/** @returns StoreError `disk-full` or `blob-store-unusable`; what is Signet's own already stays as it is */
+function unusable(error: unknown, path: string, operation: "read" | "write"): SignetError {
+  if (error instanceof SignetError) return error;
+  const explained = fileError(error, path, operation);
+  if (explained.code === "disk-full") return explained;
+  return new StoreError("blob-store-unusable", explained.message, {
+    cause: error,
+    side: "local",
+    hint: "check that the folder of the blobs is there and that the server's user may read and write it",
+  });
+}

@@ -1,0 +1,246 @@
+/** Holds everything that is stored against everything that the database says of it. Reads only; `repair.ts` mends what can be. */
+import { createHash } from "node:crypto";
+import { digestAlgorithm, parseManifest, tryParseDigest } from "@signet/core";
+import { sql } from "kysely";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import type { Database } from "../db/database.ts";
+import type { UnitKind } from "../db/schema.ts";
+
+/** Rows read at once: manifests of 4 MiB each stay below what a small machine has. */
+const BATCH = 100;
+
+/** What can be wrong. */
+export type Fault =
+  /** A row points at bytes that are not there. */
+  | "blob-bytes-missing"
+  /** Bytes are there, and are others. */
+  | "blob-bytes-wrong"
+  /** A version or pending list holds a unit that has no row. */
+  | "unit-missing"
+  /** A manifest's bytes are not those of its digest, or cannot be read. */
+  | "manifest-wrong"
+  /** A signature's bytes are not those of its digest. */
+  | "signature-wrong"
+  /** A version holds a manifest without a blob that it names. */
+  | "image-incomplete"
+  /** A version holds a tag or a signature without its manifest. */
+  | "reference-dangling"
+  /** A repository's latest version has no row or is not complete. */
+  | "version-missing"
+  /** Bytes in the blob store that no row names. Harmless: collection removes them. */
+  | "stray-bytes";
+
+/** One fault, with the thing that it is about. */
+export interface Finding {
+  readonly fault: Fault;
+  /** A digest, a place in the blob store, or a repository with a unit. */
+  readonly subject: string;
+  readonly message: string;
+  /** What a repair needs to know. */
+  readonly repository?: number;
+  readonly unit?: { readonly kind: UnitKind; readonly key: string };
+}
+
+export interface CheckOptions {
+  /** Reads every blob and computes its digest; without it only their sizes are compared. */
+  readonly withContent: boolean;
+  /** Milliseconds since 1970: bytes without a row are strays only when older. */
+  readonly straysBefore: number;
+  readonly onProgress?: (what: string, done: number) => void;
+}
+
+/** Yields every fault as it is found. While others write, a finding may be about a state that has passed: check again before repairing. */
+export async function* checkContent(
+  database: Database,
+  store: BlobStore,
+  options: CheckOptions,
+): AsyncGenerator<Finding> {
+  yield* checkBlobs(database, store, options);
+  yield* checkManifests(database, options);
+  yield* checkSignatures(database, options);
+  yield* checkUnits(database);
+  yield* checkImages(database);
+  yield* checkVersions(database);
+  yield* checkStrays(database, store, options.straysBefore);
+}
+
+async function* checkBlobs(database: Database, store: BlobStore, options: CheckOptions): AsyncGenerator<Finding> {
+  let last = "";
+  for (let done = 0; ;) {
+    const rows = await database.read
+      .selectFrom("blob")
+      .select(["digest", "size", "location"])
+      .where("digest", ">", last)
+      .orderBy("digest")
+      .limit(BATCH)
+      .execute();
+    for (const row of rows) {
+      const size = await store.size(row.location);
+      if (size === undefined) {
+        yield { fault: "blob-bytes-missing", subject: row.digest, message: `no bytes at ${row.location}` };
+      } else if (size !== row.size) {
+        const message = `${size} bytes at ${row.location} instead of ${row.size}`;
+        yield { fault: "blob-bytes-wrong", subject: row.digest, message };
+      } else if (options.withContent) {
+        const digest = tryParseDigest(row.digest);
+        const found = digest && (await digestOf(store, row.location, digestAlgorithm(digest)));
+        if (found !== row.digest) {
+          const message = `the bytes at ${row.location} have the digest ${found ?? "of no known kind"}`;
+          yield { fault: "blob-bytes-wrong", subject: row.digest, message };
+        }
+      }
+    }
+    done += rows.length;
+    options.onProgress?.("blobs", done);
+    if (rows.length < BATCH) return;
+    last = rows.at(-1)!.digest;
+  }
+}
+
+async function digestOf(store: BlobStore, location: string, algorithm: string): Promise<string> {
+  const hash = createHash(algorithm);
+  for await (const chunk of (await store.open(location)) as AsyncIterable<Uint8Array>) hash.update(chunk);
+  return `${algorithm}:${hash.digest("hex")}`;
+}
+
+async function* checkManifests(database: Database, options: CheckOptions): AsyncGenerator<Finding> {
+  let last = "";
+  for (let done = 0; ;) {
+    const rows = await database.read
+      .selectFrom("manifest")
+      .select(["digest", "bytes", "media_type"])
+      .where("digest", ">", last)
+      .orderBy("digest")
+      .limit(BATCH)
+      .execute();
+    for (const row of rows) {
+      const message = manifestProblem(row.digest, row.bytes, row.media_type);
+      if (message !== undefined) yield { fault: "manifest-wrong", subject: row.digest, message };
+    }
+    done += rows.length;
+    options.onProgress?.("manifests", done);
+    if (rows.length < BATCH) return;
+    last = rows.at(-1)!.digest;
+  }
+}
+
+function manifestProblem(text: string, bytes: Uint8Array, mediaType: string): string | undefined {
+  const digest = tryParseDigest(text);
+  if (digest === undefined) return "its digest is of no known kind";
+  const algorithm = digestAlgorithm(digest);
+  const found = `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
+  if (found !== text) return `its bytes have the digest ${found}`;
+  try {
+    parseManifest(bytes, mediaType);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+async function* checkSignatures(database: Database, options: CheckOptions): AsyncGenerator<Finding> {
+  let last = "";
+  for (let done = 0; ;) {
+    const rows = await database.read
+      .selectFrom("signature")
+      .select(["digest", "bytes"])
+      .where("digest", ">", last)
+      .orderBy("digest")
+      .limit(BATCH)
+      .execute();
+    for (const { digest, bytes } of rows) {
+      const found = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+      if (found === digest) continue;
+      yield { fault: "signature-wrong", subject: digest, message: `its bytes have the digest ${found}` };
+    }
+    done += rows.length;
+    options.onProgress?.("signatures", done);
+    if (rows.length < BATCH) return;
+    last = rows.at(-1)!.digest;
+  }
+}
+
+interface UnitRow {
+  readonly repository_id: number;
+  readonly unit_kind: UnitKind;
+  readonly unit_key: string;
+}
+
+/** Units that versions or pending lists hold and that have no row. */
+async function* checkUnits(database: Database): AsyncGenerator<Finding> {
+  for (const holder of ["membership", "pending"] as const) {
+    const { rows } = await sql<UnitRow>`
+      select distinct repository_id, unit_kind, unit_key from ${sql.table(holder)}
+      where (unit_kind = 'blob' and not exists (select 1 from blob where digest = unit_key))
+      or (unit_kind = 'manifest' and not exists (select 1 from manifest where digest = unit_key))
+      or (unit_kind = 'signature' and not exists (select 1 from signature where digest = unit_key))
+      or (unit_kind = 'tag' and not exists (select 1 from tag where tag.key = unit_key))`.execute(database.read);
+    for (const row of rows) {
+      yield finding("unit-missing", row, `${holder} holds a ${row.unit_kind} that is not stored`);
+    }
+  }
+}
+
+/** What the latest versions hold must be whole: blobs of manifests, manifests of tags and signatures. */
+async function* checkImages(database: Database): AsyncGenerator<Finding> {
+  const blobs = await sql<UnitRow & { blob_digest: string }>`
+    select m.repository_id, m.unit_kind, m.unit_key, b.blob_digest
+    from membership m join manifest_blob b on b.manifest_digest = m.unit_key
+    where m.unit_kind = 'manifest' and m.version_removed is null
+    and not exists (select 1 from membership h where h.repository_id = m.repository_id and h.unit_kind = 'blob'
+      and h.unit_key = b.blob_digest and h.version_removed is null)`.execute(database.read);
+  for (const row of blobs.rows) yield finding("image-incomplete", row, `lacks the blob ${row.blob_digest}`);
+  for (const [kind, table, key] of [
+    ["tag", "tag", "key"],
+    ["signature", "signature", "digest"],
+  ] as const) {
+    const { rows } = await sql<UnitRow & { manifest_digest: string }>`
+      select m.repository_id, m.unit_kind, m.unit_key, u.manifest_digest
+      from membership m join ${sql.table(table)} u on ${sql.ref(`u.${key}`)} = m.unit_key
+      where m.unit_kind = ${kind} and m.version_removed is null
+      and not exists (select 1 from membership h where h.repository_id = m.repository_id and h.unit_kind = 'manifest'
+        and h.unit_key = u.manifest_digest and h.version_removed is null)`.execute(database.read);
+    for (const row of rows) {
+      yield finding("reference-dangling", row, `the ${kind}'s manifest ${row.manifest_digest} is not in the version`);
+    }
+  }
+}
+
+async function* checkVersions(database: Database): AsyncGenerator<Finding> {
+  const { rows } = await sql<{ id: number; name: string; latest_version: number }>`
+    select id, name, latest_version from repository r where latest_version > 0 and not exists
+      (select 1 from repository_version v where v.repository_id = r.id and v.number = r.latest_version and complete = 1)`.execute(
+    database.read,
+  );
+  for (const row of rows) {
+    yield {
+      fault: "version-missing",
+      subject: row.name,
+      message: `version ${row.latest_version} has no complete row`,
+      repository: row.id,
+    };
+  }
+}
+
+async function* checkStrays(database: Database, store: BlobStore, before: number): AsyncGenerator<Finding> {
+  for await (const { location, size, modifiedAt } of store.list()) {
+    if (modifiedAt.getTime() >= before) continue;
+    const row = await database.read
+      .selectFrom("blob")
+      .select("digest")
+      .where("location", "=", location)
+      .executeTakeFirst();
+    if (row === undefined)
+      yield { fault: "stray-bytes", subject: location, message: `${size} bytes that no row names` };
+  }
+}
+
+function finding(fault: Fault, row: UnitRow, message: string): Finding {
+  return {
+    fault,
+    subject: row.unit_key,
+    message: `repository ${row.repository_id}: ${message}`,
+    repository: row.repository_id,
+    unit: { kind: row.unit_kind, key: row.unit_key },
+  };
+}

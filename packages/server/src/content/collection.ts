@@ -1,0 +1,242 @@
+/**
+ * Garbage collection, while serving: what no version holds, nothing waits for and nobody touched for a while goes; first the rows, in transactions that look again, then
+ * the bytes. It may be stopped anywhere and begun again.
+ */
+import { sql } from "kysely";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import type { Database, Writer } from "../db/database.ts";
+import type { UnitKind } from "../db/schema.ts";
+import { listClosure } from "./closure.ts";
+import { commitVersion } from "./membership.ts";
+import { lockRepository } from "./repositories.ts";
+
+/** Milliseconds that content is spared after it was last touched. A client that found a blob here pushes its manifest well within. */
+export const DEFAULT_GRACE_MS: number = 60 * 60 * 1_000;
+/** Milliseconds that an upload is kept after its last byte: a client that resumes does so the same day. */
+const UPLOAD_TIME_MS = 24 * 60 * 60 * 1_000;
+/** Rows of one transaction: some milliseconds, so that pushes hardly wait. */
+const BATCH = 500;
+
+/** What a collection did. */
+export interface Collected {
+  /** Pending manifests that were made part of a version, since nothing had named them. */
+  readonly committedManifests: number;
+  readonly expiredUploads: number;
+  readonly manifests: number;
+  readonly signatures: number;
+  readonly blobs: number;
+  /** Bytes of these blobs. */
+  readonly bytes: number;
+  /** Places in the blob store that no row named. */
+  readonly strays: number;
+}
+
+export interface CollectionOptions {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** Milliseconds; default {@link DEFAULT_GRACE_MS}. 0 only where nothing else runs. */
+  readonly graceMs?: number;
+  /** Also looks through the whole blob store for places that no row names, as a crash leaves them. */
+  readonly withStrays: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Collects once through everything. */
+export async function collectGarbage(
+  database: Database,
+  store: BlobStore,
+  options: CollectionOptions,
+): Promise<Collected> {
+  const { now, signal } = options;
+  const before = now - (options.graceMs ?? DEFAULT_GRACE_MS);
+  const committedManifests = await settlePending(database, before, now, signal);
+  const expiredUploads = await expireUploads(database, store, now - UPLOAD_TIME_MS, signal);
+  const count = async (kind: UnitKind): Promise<number> => (await deleteUnheld(database, kind, before)).length;
+  await repeat(signal, () => count("tag"));
+  const signatures = await repeat(signal, () => count("signature"));
+  const manifests = await repeat(signal, () => count("manifest"));
+  let bytes = 0;
+  const blobs = await repeat(signal, async () => {
+    const gone = await deleteUnheld(database, "blob", before);
+    for (const { location, size } of gone) {
+      await store.remove(location);
+      bytes += size;
+    }
+    return gone.length;
+  });
+  const strays = options.withStrays ? await removeStrays(database, store, before, signal) : 0;
+  return { committedManifests, expiredUploads, manifests, signatures, blobs, bytes, strays };
+}
+
+async function repeat(signal: AbortSignal | undefined, batch: () => Promise<number>): Promise<number> {
+  let total = 0;
+  for (;;) {
+    signal?.throwIfAborted();
+    const count = await batch();
+    total += count;
+    if (count < BATCH) return total;
+  }
+}
+
+/**
+ * Pending manifests that nothing named in time become part of a version: whoever pushes by digest alone wants to keep what was pushed. Pending blobs that no manifest
+ * names by then are given up.
+ */
+async function settlePending(
+  database: Database,
+  before: number,
+  now: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const repositories = await database.read
+    .selectFrom("pending")
+    .select("repository_id")
+    .distinct()
+    .where("added_at", "<", before)
+    .execute();
+  let committed = 0;
+  for (const { repository_id: id } of repositories) {
+    signal?.throwIfAborted();
+    committed += await database.write(async (writer) => {
+      const repository = await lockRepository(writer, id);
+      const rows = await writer
+        .selectFrom("pending")
+        .select("unit_key")
+        .where("repository_id", "=", id)
+        .where("unit_kind", "=", "manifest")
+        .where("added_at", "<", before)
+        .limit(BATCH)
+        .execute();
+      const add = [];
+      for (const { unit_key: digest } of rows) add.push(...(await listClosure(writer, repository, digest)));
+      if (add.length > 0) await commitVersion(writer, repository, { add, remove: [] }, "maintenance", now);
+      if (rows.length < BATCH) await dropPendingBlobs(writer, id, before);
+      return rows.length;
+    });
+  }
+  return committed;
+}
+
+/** A blob that a younger pending manifest names stays. */
+async function dropPendingBlobs(writer: Writer, repositoryId: number, before: number): Promise<void> {
+  await writer
+    .deleteFrom("pending")
+    .where("repository_id", "=", repositoryId)
+    .where("unit_kind", "=", "blob")
+    .where("added_at", "<", before)
+    .where((expression) =>
+      expression.not(
+        expression.exists(
+          expression
+            .selectFrom("manifest_blob")
+            .innerJoin("pending as named", "named.unit_key", "manifest_blob.manifest_digest")
+            .select("manifest_blob.blob_digest")
+            .whereRef("manifest_blob.blob_digest", "=", "pending.unit_key")
+            .where("named.repository_id", "=", repositoryId)
+            .where("named.unit_kind", "=", "manifest"),
+        ),
+      ),
+    )
+    .execute();
+}
+
+async function expireUploads(
+  database: Database,
+  store: BlobStore,
+  before: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let expired = 0;
+  for (;;) {
+    signal?.throwIfAborted();
+    const gone = await database.write(async (writer) => {
+      const rows = await writer
+        .selectFrom("upload")
+        .select("id")
+        .where("updated_at", "<", before)
+        .limit(BATCH)
+        .execute();
+      if (rows.length === 0) return [];
+      return await writer
+        .deleteFrom("upload")
+        .where(
+          "id",
+          "in",
+          rows.map((row) => row.id),
+        )
+        .where("updated_at", "<", before)
+        .returning(["received", "state"])
+        .execute();
+    });
+    for (const { received, state } of gone) await store.abort({ received, details: state });
+    expired += gone.length;
+    if (gone.length < BATCH) return expired;
+  }
+}
+
+/** Where each kind of unit has its rows, and what of a deleted row is of use. */
+const unitTables = {
+  blob: { table: "blob", key: "digest", returns: ["location", "size"] },
+  manifest: { table: "manifest", key: "digest", returns: ["digest"] },
+  signature: { table: "signature", key: "digest", returns: ["digest"] },
+  tag: { table: "tag", key: "key", returns: ["key"] },
+} as const satisfies Record<UnitKind, { table: string; key: string; returns: readonly string[] }>;
+
+/**
+ * Deletes a batch of rows that nothing holds. The age is compared twice: a row that another transaction touches meanwhile is looked at again by PostgreSQL when that
+ * one has committed, and then is young; what held it then is in no snapshot yet.
+ */
+async function deleteUnheld(
+  database: Database,
+  kind: UnitKind,
+  before: number,
+): Promise<readonly { readonly location: string; readonly size: number }[]> {
+  const { table, key, returns } = unitTables[kind];
+  const unheld = sql`
+    select ${sql.ref(`${table}.${key}`)} from ${sql.table(table)}
+    where touched_at < ${before}
+    and not exists (select 1 from membership where unit_kind = ${kind} and unit_key = ${sql.ref(`${table}.${key}`)})
+    and not exists (select 1 from pending where unit_kind = ${kind} and unit_key = ${sql.ref(`${table}.${key}`)})
+    limit ${BATCH}`;
+  return await database.write(async (writer) => {
+    const { rows } = await sql<{ location: string; size: number }>`
+      delete from ${sql.table(table)}
+      where ${sql.ref(key)} in (${unheld}) and touched_at < ${before}
+      returning ${sql.join(returns.map((column) => sql.ref(column)))}`.execute(writer);
+    return rows;
+  });
+}
+
+/** Places that no row names, such as those of an upload whose process was killed before its row was written. Young ones may be about to get their row. */
+async function removeStrays(
+  database: Database,
+  store: BlobStore,
+  before: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let strays = 0;
+  let batch: string[] = [];
+  const flush = async (): Promise<void> => {
+    if (batch.length === 0) return;
+    const rows = await database.read.selectFrom("blob").select("location").where("location", "in", batch).execute();
+    const known = new Set(rows.map((row) => row.location));
+    for (const location of batch) {
+      if (known.has(location)) continue;
+      await store.remove(location);
+      strays += 1;
+    }
+    batch = [];
+  };
+  for await (const { location, modifiedAt } of store.list()) {
+    signal?.throwIfAborted();
+    if (modifiedAt.getTime() >= before) continue;
+    batch.push(location);
+    if (batch.length === BATCH) await flush();
+  }
+  await flush();
+  strays += await store.removeStaleUploads(new Date(before), async (details) => {
+    const row = await database.read.selectFrom("upload").select("id").where("state", "=", details).executeTakeFirst();
+    return row !== undefined;
+  });
+  return strays;
+}

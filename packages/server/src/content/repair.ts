@@ -1,0 +1,62 @@
+/** Mends what a check found, as far as that can be done without inventing content: what is broken is taken out, so that a push can bring it again. */
+import type { BlobStore } from "../blobs/blob-store.ts";
+import type { Database } from "../db/database.ts";
+import type { Finding } from "./check.ts";
+import { commitVersion } from "./membership.ts";
+import { lockRepository } from "./repositories.ts";
+
+/** What became of a finding. */
+export type RepairOutcome = { readonly repaired: true; readonly what: string } | { readonly repaired: false };
+
+/**
+ * Repairs one finding. Nothing is repaired that would only hide a loss: an image whose blob is gone stays incomplete, and is named by every check, until somebody
+ * pushes the blob or deletes the image.
+ */
+export async function repairFinding(
+  database: Database,
+  store: BlobStore,
+  finding: Finding,
+  now: number,
+): Promise<RepairOutcome> {
+  switch (finding.fault) {
+    case "blob-bytes-missing":
+    case "blob-bytes-wrong": {
+      // Without its row the blob is unknown to clients, and the next push uploads it again.
+      const rows = await database.write((writer) =>
+        writer.deleteFrom("blob").where("digest", "=", finding.subject).returning("location").execute(),
+      );
+      for (const { location } of rows) await store.remove(location);
+      return { repaired: true, what: "the blob is unknown now, so that the next push brings it again" };
+    }
+    case "stray-bytes":
+      await store.remove(finding.subject);
+      return { repaired: true, what: "removed" };
+    case "reference-dangling": {
+      const { repository: id, unit } = finding;
+      if (id === undefined || unit === undefined) return { repaired: false };
+      await database.write(async (writer) => {
+        const repository = await lockRepository(writer, id);
+        await commitVersion(writer, repository, { add: [], remove: [unit] }, "maintenance", now);
+      });
+      return { repaired: true, what: `a new version does not hold the ${unit.kind}` };
+    }
+    case "version-missing": {
+      const id = finding.repository;
+      if (id === undefined) return { repaired: false };
+      await database.write(async (writer) => {
+        const { latestVersion } = await lockRepository(writer, id);
+        await writer
+          .insertInto("repository_version")
+          .values({ repository_id: id, number: latestVersion, created_by: "maintenance", complete: 1, created_at: now })
+          .onConflict((conflict) => conflict.columns(["repository_id", "number"]).doUpdateSet({ complete: 1 }))
+          .execute();
+      });
+      return { repaired: true, what: "the version's row was written" };
+    }
+    case "image-incomplete":
+    case "manifest-wrong":
+    case "signature-wrong":
+    case "unit-missing":
+      return { repaired: false };
+  }
+}

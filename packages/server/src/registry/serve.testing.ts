@@ -1,0 +1,93 @@
+/** A registry on loopback for tests of the doors: everything real but the gate. */
+import { makeTempDir, startLoopbackServer } from "@signet/testkit";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import { openFilesystemStore } from "../blobs/filesystem.ts";
+import type { Database } from "../db/database.ts";
+import { openSqlite } from "../db/sqlite.ts";
+import type { Action, Caller, Gate } from "./caller.ts";
+import { DataPlane } from "./data-plane.ts";
+
+export interface ServedRegistry extends AsyncDisposable {
+  /** `127.0.0.1:PORT`. */
+  readonly host: string;
+  readonly url: string;
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  /** What clients were not told. */
+  readonly failures: readonly unknown[];
+  /** Milliseconds that the registry's clock is ahead. */
+  advance(milliseconds: number): void;
+  request(method: string, path: string, body?: Uint8Array | string, headers?: Record<string, string>): Promise<Answer>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly bytes: Buffer;
+  readonly text: string;
+  /** The first error's code. */
+  readonly code: string | undefined;
+}
+
+/** Who may what; by default everybody everything. A request says who it comes from in `x-test-account`. */
+export type Rights = (account: string, action: Action, path: string) => boolean;
+
+/** Starts a registry on SQLite and files. */
+export async function serveRegistry(rights: Rights = () => true): Promise<ServedRegistry> {
+  const dir = makeTempDir("signet-registry-");
+  const database = await openSqlite(dir.join("signet.db"));
+  const blobs = await openFilesystemStore(dir.join("blobs"));
+  const failures: unknown[] = [];
+  let ahead = 0;
+  const plane = new DataPlane({
+    database,
+    blobs,
+    gate: makeGate(rights),
+    now: () => Date.now() + ahead,
+    onFailure: (error) => failures.push(error),
+  });
+  const server = await startLoopbackServer((request, response) => {
+    void plane.handle(request, response).then((isHandled) => {
+      if (!isHandled) response.writeHead(404).end();
+    });
+  });
+  return {
+    host: server.host,
+    url: server.url,
+    database,
+    blobs,
+    failures,
+    advance: (milliseconds) => void (ahead += milliseconds),
+    request: async (method, path, body, headers = {}) => {
+      const answer = await fetch(`${server.url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
+      const bytes = Buffer.from(await answer.arrayBuffer());
+      const text = bytes.toString();
+      const code = /^\{"errors":\[\{"code":"([A-Z_]+)"/.exec(text)?.[1];
+      return { status: answer.status, headers: answer.headers, bytes, text, code };
+    },
+    [Symbol.asyncDispose]: async () => {
+      await server.dispose();
+      await blobs.close();
+      await database.close();
+      dir.dispose();
+    },
+  };
+}
+
+function makeGate(rights: Rights): Gate {
+  return {
+    identify: ({ headers }) => {
+      const name = String(headers["x-test-account"] ?? "tester");
+      const caller: Caller = {
+        name,
+        credentials: name === "anonymous" ? "none" : "bearer",
+        may: (action, { path, visibility }) =>
+          rights(name, action, path) || (action === "pull" && visibility === "public"),
+        mayList: () => true,
+      };
+      return Promise.resolve(caller);
+    },
+    challenge: (_request, needed) =>
+      `Bearer realm="http://127.0.0.1/token"${needed === undefined ? "" : `,scope="repository:${needed.path}:${needed.actions.join(",")}"`}`,
+  };
+}
