@@ -24,6 +24,7 @@ import { TlsWatcher, readTlsPair } from "./http/tls-files.ts";
 import { type Exchange, answer } from "./registry/answer.ts";
 import { DataPlane } from "./registry/data-plane.ts";
 import { RegistryError } from "./registry/registry-error.ts";
+import { GarbageCollector } from "./garbage-collector.ts";
 import { openBlobs, openDatabase } from "./storage.ts";
 
 /** Requests at once of one client address, as seconds of its rate. */
@@ -96,10 +97,20 @@ export async function startServer(config: ServerConfig, deps: ServerDeps): Promi
           (error) => log.error({ err: error }, "the new certificate cannot be used, the old one stays"),
         );
   opened.defer(async () => watcher?.close());
-  if (config.insecureHttp && config.tls === undefined) {
-    log.warn({ address: formatAddress(address) }, "insecureHttp: what clients send, passwords included, is not encrypted");
+  if (config.gc.interval > 0) {
+    const collector = new GarbageCollector(database, blobs, { ...config.gc, now: deps.now, log });
+    opened.defer(() => collector.stop());
   }
-  log.info({ address: formatAddress(address), version: deps.version, database: database.kind, blobs: blobs.kind }, "listening");
+  if (config.insecureHttp && config.tls === undefined) {
+    log.warn(
+      { address: formatAddress(address) },
+      "insecureHttp: what clients send, passwords included, is not encrypted",
+    );
+  }
+  log.info(
+    { address: formatAddress(address), version: deps.version, database: database.kind, blobs: blobs.kind },
+    "listening",
+  );
 
   const parts = opened.move();
   let drained: Promise<void> | undefined;
@@ -130,7 +141,9 @@ async function prepareAccounts(
 ): Promise<RunningServer["firstAdmin"]> {
   const at = deps.now();
   const written = auditedDatabase(database, (result) =>
-    result === null ? undefined : { at, actor: "server", action: "account.create", target: "admin", detail: { first: true } },
+    result === null
+      ? undefined
+      : { at, actor: "server", action: "account.create", target: "admin", detail: { first: true } },
   );
   const firstAdmin = await createFirstAdmin(written, deps.adminPassword, at);
   const { htpasswd } = config.auth;
@@ -300,7 +313,12 @@ function pathOf(request: IncomingMessage): string {
 }
 
 function answerNothing(exchange: Exchange): void {
-  answer(exchange, 404, { "content-type": "text/plain; charset=utf-8" }, "there is nothing here; the registry is at /v2/\n");
+  answer(
+    exchange,
+    404,
+    { "content-type": "text/plain; charset=utf-8" },
+    "there is nothing here; the registry is at /v2/\n",
+  );
 }
 
 function wordError(error: unknown): RegistryError | undefined {

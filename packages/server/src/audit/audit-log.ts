@@ -43,10 +43,7 @@ export async function appendAudit(writer: Writer, event: AuditEvent): Promise<vo
  * A database whose every change leaves an entry, in the same transaction: for functions that change accounts, roles and tokens and know nothing of the log.
  * @param describe what to say of a change, from what the change resolves to; undefined: nothing was changed
  */
-export function auditedDatabase(
-  database: Database,
-  describe: (result: unknown) => AuditEvent | undefined,
-): Database {
+export function auditedDatabase(database: Database, describe: (result: unknown) => AuditEvent | undefined): Database {
   return {
     ...database,
     write: (change) =>

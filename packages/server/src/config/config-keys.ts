@@ -211,6 +211,22 @@ export const configKeys: readonly KeyRow[] = [
       "Requests a second of one client address, four seconds' worth at once; more are answered 429. 0: no such limit.",
   },
   {
+    path: "gc.interval",
+    kind: "duration",
+    fallback: "1h",
+    minimum: 0,
+    maximum: 30 * 24 * HOUR,
+    summary: "How often garbage collection runs, while serving; 0s: never here, such as on all replicas but one.",
+  },
+  {
+    path: "gc.grace",
+    kind: "duration",
+    fallback: "1h",
+    minimum: 5 * MINUTE,
+    maximum: 30 * 24 * HOUR,
+    summary: "How long content that no repository holds is spared after it was last touched: longer than a push takes.",
+  },
+  {
     path: "log.level",
     kind: "choice",
     choices: ["debug", "info", "warn", "error"],

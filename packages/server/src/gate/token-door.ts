@@ -56,7 +56,10 @@ async function readRequest({ request, query }: Exchange): Promise<AskedToken> {
   if (request.method !== "POST") throw new RegistryError("UNSUPPORTED", undefined, { headers: { allow: "GET, POST" } });
   const type = (request.headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();
   if (type !== "application/x-www-form-urlencoded") {
-    throw new FormatError("token-request-malformed", "a token is asked for by a form (application/x-www-form-urlencoded)");
+    throw new FormatError(
+      "token-request-malformed",
+      "a token is asked for by a form (application/x-www-form-urlencoded)",
+    );
   }
   const form = new URLSearchParams((await readBody(request, MAX_FORM_BYTES, "UNSUPPORTED")).toString("utf8"));
   return {

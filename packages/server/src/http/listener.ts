@@ -26,7 +26,8 @@ export async function makeListener(
     // Bytes of a large layer may take hours. What must not happen is that nothing moves.
     requestTimeout: 0,
   };
-  const server = tls === undefined ? createServer(options, listener) : await makeTlsServer(options, limits, tls, listener);
+  const server =
+    tls === undefined ? createServer(options, listener) : await makeTlsServer(options, limits, tls, listener);
   server.maxHeadersCount = MAX_HEADERS;
   server.maxConnections = limits.connections;
   server.setTimeout(limits.idleTimeout);

@@ -1,5 +1,5 @@
 /** Pages of the server about itself: `/healthz`, `/readyz`, `/metrics`. */
-import { type Exchange, answer, answerJson } from "../registry/answer.ts";
+import { type Exchange, answer, answerJson, jsonAnswer, sendAnswer } from "../registry/answer.ts";
 import { RegistryError } from "../registry/registry-error.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import type { ReadinessCheck } from "./readiness.ts";
@@ -31,7 +31,8 @@ export async function servePage(
     answerJson(exchange, { status: "alive" }, headers);
   } else if (path === "/readyz") {
     const { isReady, failed } = await pages.readiness.ask();
-    answerJson(exchange, isReady ? { status: "ready" } : { status: "unready", failed }, headers, isReady ? 200 : 503);
+    if (isReady) answerJson(exchange, { status: "ready" }, headers);
+    else sendAnswer(exchange, { ...jsonAnswer({ status: "unready", failed }, headers), status: 503 });
   } else {
     if (!(await mayReadMetrics())) {
       throw new RegistryError("UNAUTHORIZED", "metrics are for accounts with the role admin", {

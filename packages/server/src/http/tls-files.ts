@@ -27,7 +27,10 @@ export async function readTlsPair(files: NonNullable<ServerConfig["tls"]>): Prom
     throw new FormatError(
       "certificate-unusable",
       `certificate ${files.cert} with key ${files.key}: ${(error as Error).message}`,
-      { cause: error, hint: "tls.cert is a PEM chain, the server's own certificate first; tls.key its key without a passphrase" },
+      {
+        cause: error,
+        hint: "tls.cert is a PEM chain, the server's own certificate first; tls.key its key without a passphrase",
+      },
     );
   }
 }
