@@ -249,19 +249,20 @@ async function checkPassword(
   let verdict: "not-tried" | "right" | "wrong";
   try {
     // Asked when it is this log-in's turn: a thousand guesses at once are not a thousand free ones.
-    verdict = await verifyPassword(password, hash, async () => {
-      wait = await lockOut.wait(counted, network, now);
-      return wait === 0;
+    verdict = await verifyPassword(password, hash, {
+      // Asked when it is this log-in's turn: a thousand guesses at once are not a thousand free ones.
+      isWanted: async () => {
+        wait = await lockOut.wait(counted, network, now);
+        return wait === 0;
+      },
+      onWrong: () => lockOut.fail(counted, network, now),
     });
   } catch (error) {
     if (error instanceof SignetError && error.code === "login-busy") return busy;
     throw error;
   }
   if (verdict === "not-tried") return mustWait("locked", Math.ceil(wait / 1_000));
-  if (verdict === "wrong" || account === undefined || hash === null) {
-    await lockOut.fail(counted, network, now);
-    return refusedBasic;
-  }
+  if (verdict === "wrong" || account === undefined || hash === null) return refusedBasic;
   await lockOut.succeed(account.id, network, now);
   if (isOutdated(hash, password)) await renewHash(database, account.id, hash, password);
   return { accountId: account.id, credential: { kind: "password", version: account.password_version } };

@@ -6,7 +6,7 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import { type JWTPayload, SignJWT, errors, jwtVerify } from "jose";
-import { FormatError, InternalError, parseJson } from "@signet/core";
+import { FormatError, InternalError, parseJson, strictObject } from "@signet/core";
 import { BoundedMap } from "./bounded-map.ts";
 import type { Subject } from "./roles.ts";
 import type { AccessEntry } from "./scopes.ts";
@@ -63,6 +63,9 @@ interface Payload extends JWTPayload {
   readonly credential: Subject["credential"];
 }
 
+/** What each token must say. */
+const claimNames = ["access", "account", "aud", "credential", "exp", "iat", "iss", "jti", "nbf", "sub"] as const;
+
 /** @throws InternalError for a lifetime out of bounds */
 export function makeBearerTokens(
   keys: TokenKeys,
@@ -80,13 +83,14 @@ export function makeBearerTokens(
         issuer,
         audience: service,
         typ: "JWT",
-        requiredClaims: ["access", "account", "aud", "credential", "exp", "iat", "iss", "jti", "nbf", "sub"],
+        requiredClaims: [...claimNames],
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
         currentDate: new Date(now),
         maxTokenAge: MAX_TOKEN_LIFETIME_SECONDS,
       });
-      // Signed by us, so written by us; all the same, no member may be there twice.
-      parseJson(Buffer.from(token.split(".")[1] ?? "", "base64url"), "token");
+      // Signed by us, so written by us; all the same, no claim may be there twice.
+      const text = Buffer.from(token.split(".")[1] ?? "", "base64url");
+      strictObject(parseJson(text, "token"), "", { required: claimNames, allowUnknown: true });
       const { aud, exp = 0, iat = 0, nbf = 0, access, account, credential } = payload;
       // A list of audiences is none that we write.
       if (aud !== service || exp - iat > MAX_TOKEN_LIFETIME_SECONDS) return null;

@@ -88,23 +88,32 @@ export async function hashPassword(password: string): Promise<string> {
  * Whether a password belongs to a stored hash. Takes as long where there is no hash, and compares in constant time.
  *
  * @param stored a hash from the database; null: no such account, or no password
- * @param isStillWanted asked when it is this check's turn, since others may have failed meanwhile; false means `not-tried`
+ * @param turn what is done in this check's turn, so that no more guesses than checks run at once are made before one of them counts
  * @throws StoreError `login-busy` when too many wait; InternalError when the stored hash is none that we write or import
  */
 export async function verifyPassword(
   password: string,
   stored: string | null,
-  isStillWanted: () => Promise<boolean> = async () => await Promise.resolve(true),
-): Promise<"right" | "wrong" | "not-tried"> {
+  turn: PasswordTurn = {},
+): Promise<"not-tried" | "right" | "wrong"> {
   // Nothing that long was ever stored; this tells nothing of the account.
   if (password === "" || Buffer.byteLength(password) > MAX_PASSWORD_BYTES) return "wrong";
   return await inTurn(async () => {
-    if (!(await isStillWanted())) return "not-tried";
+    if ((await turn.isWanted?.()) === false) return "not-tried";
     const isRight = isBcryptHash(stored)
       ? await isBcryptOf(password, stored)
       : await isArgonOf(password, stored ?? nobodysHash);
-    return isRight && stored !== null ? "right" : "wrong";
+    if (isRight && stored !== null) return "right";
+    await turn.onWrong?.();
+    return "wrong";
   });
+}
+
+/** Who checks a password may look before, and count after. */
+export interface PasswordTurn {
+  /** False: the check is not made, since others have failed meanwhile. */
+  readonly isWanted?: () => Promise<boolean>;
+  readonly onWrong?: () => Promise<void>;
 }
 
 /** True for a bcrypt hash (`$2a$`, `$2b$`, `$2y$`) whose cost we bear. */

@@ -1,12 +1,12 @@
 /** Who has which role where. */
 import { StoreError, UsageError } from "@signet/core";
+import { isRepositoryPath } from "../content/names.ts";
 import type { Database, Reader, Writer } from "../db/database.ts";
 import type { RoleBindingTable } from "../db/schema.ts";
 import { changeAccess, moveAccessChange } from "./access-change.ts";
 import { findAccount } from "./accounts.ts";
 import { findGroup } from "./groups.ts";
 import type { Binding } from "./roles.ts";
-import { isRepositoryPath } from "./scopes.ts";
 
 /** Who a role is given to. `authenticated` is every account; `anonymous` everybody, accounts too. */
 export type BindingSubject =

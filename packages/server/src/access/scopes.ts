@@ -1,5 +1,6 @@
 /** Scopes: what a client asks a bearer token for, and what an access token is limited to. One text form, `TYPE:NAME:ACTIONS`. */
 import { FormatError } from "@signet/core";
+import { isRepositoryPath } from "../content/names.ts";
 
 /**
  * What a scope can allow. Besides the three of Docker's token specification: `sign` adds signatures, `audit` records verification results. `*` is all that the
@@ -20,20 +21,13 @@ export interface AccessEntry {
 const MAX_SCOPES = 32;
 /** Characters of all scopes of one request. */
 const MAX_SCOPES_LENGTH = 3_072;
-/** Characters: distribution's own bound for a repository's name. */
-const MAX_NAME_LENGTH = 255;
 
 const knownActions: readonly ScopeAction[] = ["*", "audit", "delete", "pull", "push", "sign"];
 /** OpenShift's registry names signatures a type of their own. */
-const signatureActions: Readonly<Record<string, ScopeAction>> = { get: "pull", put: "sign", "*": "*" };
-
-/** True for a repository's or namespace's path: the OCI distribution specification's `<name>`, of at most 255 characters. */
-export function isRepositoryPath(name: string): boolean {
-  return (
-    name.length <= MAX_NAME_LENGTH &&
-    /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/.test(name)
-  );
-}
+const signatureActions: ReadonlyMap<string, ScopeAction> = new Map([
+  ["get", "pull"],
+  ["put", "sign"],
+]);
 
 /**
  * What a request to the token endpoint asks for: several `scope` parameters, each a list parted by spaces, merged by name.
@@ -113,11 +107,9 @@ function parseScope(scope: string, unknown: "passed over" | "refused"): readonly
       return [{ type, name, actions: known(knownActions) }];
     case "signature": {
       if (!isRepositoryPath(name)) refuse("not a repository's name");
-      const meant = actions.flatMap((action) =>
-        Object.hasOwn(signatureActions, action) ? (signatureActions[action] ?? []) : [],
-      );
+      const meant = actions.flatMap((action) => signatureActions.get(action) ?? []);
       if (isStrict && meant.length < actions.length) refuse("actions of signatures are get and put");
-      return [{ type: "repository", name, actions: meant.filter((action) => action !== "*") }];
+      return [{ type: "repository", name, actions: meant }];
     }
     case "registry":
       if (name !== "catalog") return isStrict ? refuse("the registry has a catalog only") : [];

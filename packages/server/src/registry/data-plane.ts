@@ -8,7 +8,7 @@ import { Uploads } from "../content/uploads.ts";
 import type { Database } from "../db/database.ts";
 import { AnswerCache, ServedPaths, stateKey } from "./answer-cache.ts";
 import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
-import { removeBlob, serveBlob } from "./blob-door.ts";
+import { MAX_KEPT_BLOB_BYTES, makeBlobAnswer, removeBlob, serveBlob } from "./blob-door.ts";
 import type { Action, Caller, Gate } from "./caller.ts";
 import { makeSignaturesAnswer, receiveSignature, removeSignature } from "./extension-door.ts";
 import { makeReferrersAnswer, makeTagsAnswer, serveCatalog } from "./list-doors.ts";
@@ -224,7 +224,15 @@ export class DataPlane {
     const { database, blobs } = this.#options;
     for (let attempt = 1; ; attempt += 1) {
       const served = await this.#open(exchange, caller, "pull", route.path);
+      const key = `${stateKey(served)} blob ${route.digest}`;
+      const known = exchange.request.headers.range === undefined ? this.#answers.find(key) : undefined;
+      if (known !== undefined) return sendAnswer(exchange, known);
       const blob = await findBlob(database.read, served, route.digest);
+      if (blob !== undefined && blob.size <= MAX_KEPT_BLOB_BYTES && exchange.request.headers.range === undefined) {
+        const made = await makeBlobAnswer(blobs, blob);
+        this.#answers.keep(key, made);
+        return sendAnswer(exchange, made);
+      }
       if (blob !== undefined) return await serveBlob(blobs, exchange, blob);
       if (attempt === MAX_READS || !(await this.#hasChanged(served))) {
         throw new RegistryError("BLOB_UNKNOWN", { digest: route.digest });

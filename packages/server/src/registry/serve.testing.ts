@@ -15,7 +15,9 @@ export interface ServedRegistry extends AsyncDisposable {
   readonly blobs: BlobStore;
   /** What clients were not told. */
   readonly failures: readonly unknown[];
-  /** Milliseconds that the registry's clock is ahead. */
+  /** The registry's clock. */
+  now(): number;
+  /** Sets it forward. */
   advance(milliseconds: number): void;
   request(method: string, path: string, body?: Uint8Array | string, headers?: Record<string, string>): Promise<Answer>;
 }
@@ -39,11 +41,12 @@ export async function serveRegistry(rights: Rights = () => true): Promise<Served
   const blobs = await openFilesystemStore(dir.join("blobs"));
   const failures: unknown[] = [];
   let ahead = 0;
+  const now = (): number => Date.now() + ahead;
   const plane = new DataPlane({
     database,
     blobs,
     gate: makeGate(rights),
-    now: () => Date.now() + ahead,
+    now,
     onFailure: (error) => failures.push(error),
   });
   const server = await startLoopbackServer((request, response) => {
@@ -57,6 +60,7 @@ export async function serveRegistry(rights: Rights = () => true): Promise<Served
     database,
     blobs,
     failures,
+    now,
     advance: (milliseconds) => void (ahead += milliseconds),
     request: async (method, path, body, headers = {}) => {
       const answer = await fetch(`${server.url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
