@@ -1,7 +1,6 @@
 /** Opening what a configuration names. Each engine is loaded only where it is used: the AWS SDK and PostgreSQL's client take longer to load than all the rest. */
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { StoreError } from "@signet/core";
 import { fileError } from "@signet/images";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ServerConfig } from "./config.ts";
@@ -31,7 +30,18 @@ export async function openDatabase(config: Pick<ServerConfig, "database">): Prom
  */
 export async function openBlobs(config: Pick<ServerConfig, "blobs">): Promise<BlobStore> {
   const { blobs } = config;
-  if (blobs.kind === "s3") throw new StoreError("blob-store-unusable", "this version keeps blobs in files only");
+  if (blobs.kind === "s3") {
+    const { openS3Store } = await import("./blobs/s3.ts");
+    const { bucket, region, endpoint, prefix, forcePathStyle: pathStyle, credentials } = blobs;
+    return await openS3Store({
+      bucket,
+      region,
+      prefix,
+      pathStyle,
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(credentials === undefined ? {} : { credentials }),
+    });
+  }
   await makeFolder(blobs.path);
   const { openFilesystemStore } = await import("./blobs/filesystem.ts");
   return await openFilesystemStore(blobs.path);
