@@ -267,10 +267,20 @@ export const errorTable = {
     meaning: "A public key has impossible numbers or a form that the cryptographic library refuses.",
     remedy: "Export the key again, for example with `gpg --export`.",
   },
+  "key-missing": {
+    kind: "usage",
+    meaning: "What was named as a key is no full fingerprint.",
+    remedy: "Give all 40 hex digits of the key's fingerprint, or 64 for keys of version 6.",
+  },
   "key-request-malformed": {
     kind: "usage",
     meaning: "A key that was to be made was described in a way that makes no key.",
     remedy: "Give a user id, an algorithm of the list, and an expiry above 0 seconds or none.",
+  },
+  "key-withdrawn": {
+    kind: "format",
+    meaning: "A key was withdrawn from the server for good, and was to be trusted again.",
+    remedy: "Ask its owner for a new key; what the old one signed must be signed again.",
   },
   "kubeconfig-malformed": {
     kind: "policy",

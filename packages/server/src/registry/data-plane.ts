@@ -6,6 +6,8 @@ import { ContentError } from "../content/content-error.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { Uploads } from "../content/uploads.ts";
 import type { Database } from "../db/database.ts";
+import { KeyringReader } from "../trust/server-keyring.ts";
+import { SignatureVerifier } from "../trust/verification.ts";
 import { AnswerCache, ServedPaths, stateKey } from "./answer-cache.ts";
 import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
 import { removeBlob, serveBlob } from "./blob-door.ts";
@@ -47,11 +49,14 @@ export class DataPlane {
   readonly #uploads: Uploads;
   readonly #paths: ServedPaths;
   readonly #answers = new AnswerCache();
+  readonly #verifier: SignatureVerifier;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
     this.#uploads = new Uploads(options.database, options.blobs);
     this.#paths = new ServedPaths(options.database);
+    const keyrings = new KeyringReader();
+    this.#verifier = new SignatureVerifier(keyrings);
   }
 
   /**
@@ -138,7 +143,8 @@ export class DataPlane {
           );
         }
         const served = await this.#open(exchange, caller, "sign", route.path);
-        if (method === "PUT") return await receiveLookaside(database, exchange, caller, writable(served), route);
+        if (method === "PUT")
+          return await receiveLookaside(database, exchange, caller, writable(served), route, this.#verifier);
         return await removeLookaside(database, exchange, caller, writable(served), route);
       }
     }
@@ -217,7 +223,7 @@ export class DataPlane {
     }
     if (method !== "PUT") throw unsupported("GET, PUT");
     const served = writable(await this.#open(exchange, caller, "sign", path));
-    return await receiveSignature(database, exchange, caller, served, digest);
+    return await receiveSignature(database, exchange, caller, served, digest, this.#verifier);
   }
 
   async #serveBlob(exchange: Exchange, caller: Caller, route: Extract<Route, { kind: "blob" }>): Promise<void> {
