@@ -385,6 +385,12 @@ export const errorTable = {
     meaning: "A proxy named in the environment is not a URL that can be used.",
     remedy: "Write `HTTPS_PROXY=http://host:port`; hosts to reach directly go into `NO_PROXY`.",
   },
+  "pull-policy-unusable": {
+    kind: "policy",
+    meaning:
+      "A pull policy names key files, asks for what the server cannot evaluate, or has a mode without requirements.",
+    remedy: 'Put keys into `keyData`, or write `"keyPath": "server:keyring"` for the keys that the server trusts.',
+  },
   "reference-incomplete": {
     kind: "usage",
     meaning: "A signature is to be made for a reference with neither tag nor digest.",
@@ -457,6 +463,11 @@ export const errorTable = {
     kind: "policy",
     meaning: "registries.conf does not say, or says in two ways, under which name the images of a scope were signed.",
     remedy: "Follow the hint; the rule can be written out as `remap=PREFIX=SIGNED-PREFIX`.",
+  },
+  "repository-missing": {
+    kind: "usage",
+    meaning: "There is no such repository on the server, or the name is none of a repository or namespace.",
+    remedy: "List the repositories; a first push makes one.",
   },
   "requirement-undetermined": {
     kind: "undetermined",

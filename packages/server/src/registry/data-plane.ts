@@ -6,6 +6,7 @@ import { ContentError } from "../content/content-error.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { Uploads } from "../content/uploads.ts";
 import type { Database } from "../db/database.ts";
+import { type PullGuardOptions, PullGuard } from "../trust/pull-guard.ts";
 import { KeyringReader } from "../trust/server-keyring.ts";
 import { SignatureVerifier } from "../trust/verification.ts";
 import { AnswerCache, ServedPaths, stateKey } from "./answer-cache.ts";
@@ -16,6 +17,7 @@ import { makeSignaturesAnswer, receiveSignature, removeSignature } from "./exten
 import { makeReferrersAnswer, makeTagsAnswer, serveCatalog } from "./list-doors.ts";
 import { makeLookasideAnswer, receiveLookaside, removeLookaside, serveReleaseTree } from "./lookaside-door.ts";
 import { makeManifestAnswer, receiveManifest, removeManifest } from "./manifest-door.ts";
+import { guardPull } from "./pull-door.ts";
 import { RegistryError, contentProblems } from "./registry-error.ts";
 import { type Route, readRoute } from "./route.ts";
 import { beginUpload, cancelUpload, continueUpload, describeUpload, finishUpload } from "./upload-door.ts";
@@ -39,6 +41,10 @@ export interface DataPlaneOptions {
   readonly gate: Gate;
   /** Milliseconds since 1970, UTC. */
   readonly now: () => number;
+  /** Host names, with ports, that clients know the server by; pull policies compare signatures with them. Default: none, so that only identities that policies spell out match. */
+  readonly names?: PullGuardOptions["names"];
+  /** Called for each pull that a policy governs: a counter. */
+  readonly onJudged?: PullGuardOptions["onJudged"];
   /** Called with what a client is not told: failures of the server itself. */
   readonly onFailure: (error: unknown, request: IncomingMessage) => void;
 }
@@ -50,6 +56,7 @@ export class DataPlane {
   readonly #paths: ServedPaths;
   readonly #answers = new AnswerCache();
   readonly #verifier: SignatureVerifier;
+  readonly #guard: PullGuard;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
@@ -57,6 +64,8 @@ export class DataPlane {
     this.#paths = new ServedPaths(options.database);
     const keyrings = new KeyringReader();
     this.#verifier = new SignatureVerifier(keyrings);
+    const { database, blobs, names = [], onJudged = () => undefined } = options;
+    this.#guard = new PullGuard({ database, blobs, keyrings, names, onJudged });
   }
 
   /**
@@ -162,8 +171,14 @@ export class DataPlane {
       case "HEAD": {
         const { reference } = route;
         const what = `manifest ${"tag" in reference ? reference.tag : reference.digest}`;
-        return await this.#read(exchange, caller, route.path, what, (served) =>
-          makeManifestAnswer(database, served, reference),
+        const tag = "tag" in reference ? reference.tag : undefined;
+        return await this.#read(
+          exchange,
+          caller,
+          route.path,
+          what,
+          (served) => makeManifestAnswer(database, served, reference),
+          (served, made) => guardPull(this.#guard, caller, served, made, { digest: made.tag!, tag }, exchange.now),
         );
       }
       case "PUT":
@@ -248,13 +263,17 @@ export class DataPlane {
     path: string,
     what: string,
     make: (served: ServedRepository) => Promise<CompleteAnswer>,
+    // What depends on who asks, or when, and so is done anew for each request.
+    finish: (served: ServedRepository, made: CompleteAnswer) => Promise<CompleteAnswer> = (_served, made) =>
+      Promise.resolve(made),
   ): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const served = await this.#open(exchange, caller, "pull", path);
       const key = `${stateKey(served)} ${what}`;
       const known = this.#answers.find(key);
-      if (known !== undefined) return sendAnswer(exchange, known);
-      const made = await settle(make(served));
+      const made = known === undefined ? await settle(make(served)) : { ok: true as const, value: known };
+      const finished = made.ok ? await settle(finish(served, made.value)) : made;
+      if (known !== undefined && finished.ok) return sendAnswer(exchange, finished.value);
       if (await this.#hasChanged(served)) {
         if (attempt < MAX_READS) continue;
         throw new RegistryError("UNAVAILABLE", "the repository changes faster than it can be read", {
@@ -263,13 +282,15 @@ export class DataPlane {
       }
       if (!made.ok) throw made.error;
       this.#answers.keep(key, made.value);
-      return sendAnswer(exchange, made.value);
+      if (!finished.ok) throw finished.error;
+      return sendAnswer(exchange, finished.value);
     }
   }
 
   async #hasChanged(served: ServedRepository): Promise<boolean> {
     const now = await this.#paths.find(served.path);
-    return now?.changeNumber !== served.changeNumber || now.repositoryId !== served.repositoryId;
+    const isSame = now?.changeNumber === served.changeNumber && now.trustNumber === served.trustNumber;
+    return !isSame || now.repositoryId !== served.repositoryId;
   }
 
   /** What is served under a path, to a caller who may have it. Without the right the answer is the same whether there is anything or not. */
