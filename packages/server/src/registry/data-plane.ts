@@ -6,6 +6,9 @@ import { ContentError } from "../content/content-error.ts";
 import { type ServedRepository, findServed } from "../content/repositories.ts";
 import { Uploads } from "../content/uploads.ts";
 import type { Database, Reader } from "../db/database.ts";
+import { type PullGuardOptions, PullGuard } from "../trust/pull-guard.ts";
+import { KeyringReader } from "../trust/server-keyring.ts";
+import { SignatureVerifier } from "../trust/verification.ts";
 import { AnswerCache, ServedPaths, stateKey } from "./answer-cache.ts";
 import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
 import { MAX_KEPT_BLOB_BYTES, makeBlobAnswer, removeBlob, serveBlob } from "./blob-door.ts";
@@ -14,6 +17,7 @@ import { makeSignaturesAnswer, receiveSignature, removeSignature } from "./exten
 import { makeReferrersAnswer, makeTagsAnswer, serveCatalog } from "./list-doors.ts";
 import { makeLookasideAnswer, receiveLookaside, removeLookaside, serveReleaseTree } from "./lookaside-door.ts";
 import { makeManifestAnswer, receiveManifest, removeManifest } from "./manifest-door.ts";
+import { guardPull } from "./pull-door.ts";
 import { RegistryError, contentProblems } from "./registry-error.ts";
 import { type Route, readRoute } from "./route.ts";
 import { beginUpload, cancelUpload, continueUpload, describeUpload, finishUpload } from "./upload-door.ts";
@@ -34,6 +38,10 @@ export interface DataPlaneOptions {
   readonly gate: Gate;
   /** Milliseconds since 1970, UTC. */
   readonly now: () => number;
+  /** Host names, with ports, that clients know the server by; pull policies compare signatures with them. Default: none, so that only identities that policies spell out match. */
+  readonly names?: PullGuardOptions["names"];
+  /** Called for each pull that a policy governs: a counter. */
+  readonly onJudged?: PullGuardOptions["onJudged"];
   /** Called with what a client is not told: failures of the server itself. */
   readonly onFailure: (error: unknown, request: IncomingMessage) => void;
 }
@@ -44,11 +52,17 @@ export class DataPlane {
   readonly #uploads: Uploads;
   readonly #paths: ServedPaths;
   readonly #answers = new AnswerCache();
+  readonly #verifier: SignatureVerifier;
+  readonly #guard: PullGuard;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
     this.#uploads = new Uploads(options.database, options.blobs);
     this.#paths = new ServedPaths(options.database);
+    const keyrings = new KeyringReader();
+    this.#verifier = new SignatureVerifier(keyrings);
+    const { database, blobs, names = [], onJudged = () => undefined } = options;
+    this.#guard = new PullGuard({ database, blobs, keyrings, names, onJudged });
   }
 
   /**
@@ -135,7 +149,8 @@ export class DataPlane {
           );
         }
         const served = await this.#open(exchange, caller, "sign", route.path);
-        if (method === "PUT") return await receiveLookaside(database, exchange, caller, writable(served), route);
+        if (method === "PUT")
+          return await receiveLookaside(database, exchange, caller, writable(served), route, this.#verifier);
         return await removeLookaside(database, exchange, caller, writable(served), route);
       }
     }
@@ -153,8 +168,14 @@ export class DataPlane {
       case "HEAD": {
         const { reference } = route;
         const what = `manifest ${"tag" in reference ? reference.tag : reference.digest}`;
-        return await this.#read(exchange, caller, route.path, what, (reader, served) =>
-          makeManifestAnswer(reader, served, reference),
+        const tag = "tag" in reference ? reference.tag : undefined;
+        return await this.#read(
+          exchange,
+          caller,
+          route.path,
+          what,
+          (reader, served) => makeManifestAnswer(reader, served, reference),
+          (served, made) => guardPull(this.#guard, caller, served, made, { digest: made.tag!, tag }, exchange.now),
         );
       }
       case "PUT":
@@ -214,7 +235,7 @@ export class DataPlane {
     }
     if (method !== "PUT") throw unsupported("GET, PUT");
     const served = writable(await this.#open(exchange, caller, "sign", path));
-    return await receiveSignature(database, exchange, caller, served, digest);
+    return await receiveSignature(database, exchange, caller, served, digest, this.#verifier);
   }
 
   async #serveBlob(exchange: Exchange, caller: Caller, route: Extract<Route, { kind: "blob" }>): Promise<void> {
@@ -248,32 +269,38 @@ export class DataPlane {
     path: string,
     what: string,
     make: (reader: Reader, served: ServedRepository) => Promise<CompleteAnswer>,
+    // What depends on who asks, or when, and so is done anew for each request.
+    finish: (served: ServedRepository, made: CompleteAnswer) => Promise<CompleteAnswer> = (_served, made) =>
+      Promise.resolve(made),
   ): Promise<void> {
     const { database } = this.#options;
     const served = await this.#open(exchange, caller, "pull", path);
     const key = `${stateKey(served)} ${what}`;
     const known = this.#answers.find(key);
-    if (known !== undefined) return sendAnswer(exchange, known);
-    const made = await settle(make(database.read, served));
-    if (!(await this.#hasChanged(served))) return this.#conclude(exchange, key, made);
-    const [keyThen, madeThen] = await database.snapshot(async (reader) => {
-      const then = await findServed(reader, path);
-      this.#admit(exchange, caller, "pull", path, then);
-      if (then === undefined) throw new RegistryError("NAME_UNKNOWN", { name: path });
-      return [`${stateKey(then)} ${what}`, await settle(make(reader, then))] as const;
+    const made = known === undefined ? await settle(make(database.read, served)) : { ok: true as const, value: known };
+    const finished = made.ok ? await settle(finish(served, made.value)) : made;
+    if (known !== undefined && finished.ok) return sendAnswer(exchange, finished.value);
+    if (!(await this.#hasChanged(served))) return this.#conclude(exchange, key, made, finished);
+    const [then, madeThen] = await database.snapshot(async (reader) => {
+      const found = await findServed(reader, path);
+      this.#admit(exchange, caller, "pull", path, found);
+      if (found === undefined) throw new RegistryError("NAME_UNKNOWN", { name: path });
+      return [found, await settle(make(reader, found))] as const;
     });
-    this.#conclude(exchange, keyThen, madeThen);
+    const finishedThen = madeThen.ok ? await settle(finish(then, madeThen.value)) : madeThen;
+    this.#conclude(exchange, `${stateKey(then)} ${what}`, madeThen, finishedThen);
   }
 
-  #conclude(exchange: Exchange, key: string, made: Settled<CompleteAnswer>): void {
-    if (!made.ok) throw made.error;
-    this.#answers.keep(key, made.value);
-    sendAnswer(exchange, made.value);
+  #conclude(exchange: Exchange, key: string, made: Settled<CompleteAnswer>, finished: Settled<CompleteAnswer>): void {
+    if (made.ok) this.#answers.keep(key, made.value);
+    if (!finished.ok) throw finished.error;
+    sendAnswer(exchange, finished.value);
   }
 
   async #hasChanged(served: ServedRepository): Promise<boolean> {
     const now = await this.#paths.find(served.path);
-    return now?.changeNumber !== served.changeNumber || now.repositoryId !== served.repositoryId;
+    const isSame = now?.changeNumber === served.changeNumber && now.trustNumber === served.trustNumber;
+    return !isSame || now.repositoryId !== served.repositoryId;
   }
 
   /** What is served under a path, to a caller who may have it. Without the right the answer is the same whether there is anything or not. */

@@ -16,6 +16,7 @@ import { isServed } from "../content/membership.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { deleteSignature, listSignatures, putSignature, readSignature } from "../content/signatures.ts";
 import type { Database, Reader } from "../db/database.ts";
+import type { SignatureVerifier } from "../trust/verification.ts";
 import { type CompleteAnswer, type Exchange, answer, jsonAnswer, readBody } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
@@ -53,11 +54,12 @@ export async function receiveSignature(
   caller: Caller,
   served: ServedRepository,
   digest: Digest,
+  verifier: SignatureVerifier,
 ): Promise<void> {
   const { name, content } = readObject(await readBody(exchange.request, MAX_BODY_BYTES, "SIGNATURE_INVALID"), digest);
   const signature = readSignature(content, digest, name);
   if (!(await isServed(database.read, served, { kind: "manifest", key: digest }))) return answer(exchange, 404, {});
-  await putSignature(database, served, digest, signature, caller.name, exchange.now);
+  await putSignature(database, served, digest, signature, caller.name, exchange.now, verifier);
   answer(exchange, 201, {});
 }
 
