@@ -89,12 +89,13 @@ export async function openImageDestination(name: ImageName, options: OpenOptions
   }
 }
 
-let docker: Promise<typeof import("./docker.ts")> | undefined;
+const importDocker = () => import("./docker.ts");
+let docker: ReturnType<typeof importDocker> | undefined;
 
 /**
  * The registry client and what it brings: loaded only for names that need it, and asked for once. Node looks through all its module hooks at each `import()`, which
  * takes as long as opening an image.
  */
-function loadDocker(): Promise<typeof import("./docker.ts")> {
-  return (docker ??= import("./docker.ts"));
+function loadDocker(): ReturnType<typeof importDocker> {
+  return (docker ??= importDocker());
 }
