@@ -21,6 +21,8 @@ export interface DockerRegistryOptions {
   readonly deletion?: boolean;
   /** Logs errors only, for benchmarks: the lines of each request take it more time than the request. Default false. */
   readonly isQuiet?: boolean;
+  /** Keeps descriptors of blobs in memory, as the configuration that Debian installs does. Default false, for tests that tamper with the files. */
+  readonly hasCache?: boolean;
 }
 
 /** Debian's `docker-registry` on a free loopback port, its storage in a temporary directory. */
@@ -55,7 +57,11 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
       // The access log knows no level: its lines would still be written, and read by whoever started the registry.
       ...(options.isQuiet === true && { accesslog: { disabled: true } }),
     },
-    storage: { filesystem: { rootdirectory: storageDir }, delete: { enabled: options.deletion ?? true } },
+    storage: {
+      filesystem: { rootdirectory: storageDir },
+      delete: { enabled: options.deletion ?? true },
+      ...(options.hasCache === true && { cache: { blobdescriptor: "inmemory" } }),
+    },
     http: {
       addr: quietAddress ?? "127.0.0.1:0",
       secret: "only-for-tests",
