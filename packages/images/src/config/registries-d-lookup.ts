@@ -73,8 +73,8 @@ const choices = new WeakMap<RegistriesDSection, Map<LookasideKey, LookasideChoic
 function choiceOf(section: RegistriesDSection, key: LookasideKey): LookasideChoice | undefined {
   const url = section.urls[key];
   if (url === undefined) return undefined;
-  let known = choices.get(section);
-  if (known === undefined) choices.set(section, (known = new Map()));
+  const known = choices.get(section) ?? new Map<LookasideKey, LookasideChoice>();
+  choices.set(section, known);
   let choice = known.get(key);
   if (choice === undefined) {
     const place = `${section.file}:${url.line}`;
