@@ -383,6 +383,18 @@ describe("interrupted and gone on with", () => {
     write("registries.d/more.yaml", "docker:\n  x.example.com:\n    lookaside: file:///x\n");
     assert.match(await refused("j", ...few), /other inputs/);
     rmSync(folder.join("registries.d/more.yaml"));
+    const mirror = `[[registry]]\nlocation = "${registry.host}/team"\n[[registry.mirror]]\nlocation = "${registry.host}/other"\n`;
+    write("registries.conf", mirror);
+    const withConf = [...few, "--registries-conf", "registries.conf"];
+    assert.match(await refused("j", ...withConf), /other inputs[^]*registries\.conf/);
+    assert.equal((await simulate(...withConf, "--resume", "j-conf")).status, 1);
+    write("registries.conf", mirror.replace("/other", "/another"));
+    assert.match(await refused("j-conf", ...withConf), /other inputs/);
+    write("registries.conf", "[[registry");
+    assert.match(await refused("j-conf", ...withConf), /other inputs/);
+    // What a file says about other things than where images are does not count, nor do its comments.
+    write("registries.conf", `short-name-mode = "disabled" # since today\n${mirror}`);
+    assert.equal((await simulate(...withConf, "--resume", "j-conf")).status, 1);
     write("somebody", "my notes\n");
     assert.match(await refused("somebody", ...few), /no journal/);
     write("somebody", "notes without an end");
