@@ -12,7 +12,7 @@ import { nodeEngine } from "@signet/core/node-engine";
 import type { ChecksumEntry, FileCheck } from "@signet/openshift";
 import type { Command, FlagOption, Invocation, ListOption, TextOption } from "../command-line/command.ts";
 import { outputFormatOption } from "../command-line/common-options.ts";
-import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { type ExitCode, exitCodeOfMany, exitCodes } from "../command-line/exit-code.ts";
 import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
 import { usage } from "../command-line/parse.ts";
 import { readPublicKeys } from "../keys/key-source.ts";
@@ -253,11 +253,11 @@ async function check(
 
 function exitCodeOf({ files, unlisted }: CheckedFiles, invocation: Invocation, terminal: Terminal): ExitCode {
   const count = (outcome: FileCheck["outcome"]): number => files.filter((file) => file.outcome === outcome).length;
-  if (count("failed") > 0) return exitCodes.rejected;
-  if (invocation.get(strictOption) && unlisted.length > 0) return exitCodes.rejected;
-  if (count("missing") > 0 && !invocation.get(ignoreMissingOption)) return exitCodes.rejected;
-  if (count("unreadable") > 0) return exitCodes.failed;
-  if (count("ok") > 0) return exitCodes.done;
+  const isIncomplete = count("missing") > 0 && !invocation.get(ignoreMissingOption);
+  const isCrowded = invocation.get(strictOption) && unlisted.length > 0;
+  const isRejected = count("failed") > 0 || isIncomplete || isCrowded;
+  const isUndetermined = count("unreadable") > 0;
+  if (isRejected || isUndetermined || count("ok") > 0) return exitCodeOfMany({ isRejected, isUndetermined });
   terminal.note("error: no file was verified");
   return exitCodes.failed;
 }

@@ -2,7 +2,7 @@ import { StoreError } from "@signet/core";
 import type { PoolStatus, RolloutState, UntrustedManifestObject } from "@signet/openshift";
 import type { Command, FlagOption, Invocation, ListOption, NumberOption, TextOption } from "../command-line/command.ts";
 import { outputFormatOption } from "../command-line/common-options.ts";
-import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { type ExitCode, exitCodeOfMany } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";
 import type { Runtime } from "../runtime.ts";
 import { readInput } from "../terminal/input.ts";
@@ -221,8 +221,10 @@ async function watch(look: Look, invocation: Invocation, { terminal, progress, n
 const stuck: readonly RolloutState[] = ["degraded", "paused"];
 
 function exitCodeOf(pools: readonly PoolStatus[]): ExitCode {
-  if (pools.some(({ state }) => stuck.includes(state))) return exitCodes.rejected;
-  return pools.every(({ state }) => state === "done") ? exitCodes.done : exitCodes.failed;
+  return exitCodeOfMany({
+    isRejected: pools.some(({ state }) => stuck.includes(state)),
+    isUndetermined: pools.some(({ state }) => state !== "done"),
+  });
 }
 
 const colours: Readonly<Record<RolloutState, Painted["colour"]>> = {
