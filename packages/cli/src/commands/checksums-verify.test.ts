@@ -130,6 +130,11 @@ describe("checksums verify", () => {
     assert.equal(pipe.status, 0);
     const unreadable = await check();
     assert.deepEqual([unreadable.status, /not a regular file/.test(unreadable.stderr)], [2, true]);
+    // A checksum that is wrong outranks a file that could not be read.
+    writeFileSync(folder.join("dl/installer.tar.gz"), "changed");
+    const both = await check();
+    assert.deepEqual([both.status, /not a regular file/.test(both.stderr)], [1, true]);
+    writeFileSync(folder.join("dl/installer.tar.gz"), "installer");
     rmSync(client);
     symlinkSync("installer.tar.gz", client);
     assert.equal((await check()).status, 1);

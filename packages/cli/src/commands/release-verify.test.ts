@@ -139,6 +139,13 @@ describe("release verify", () => {
     assert.equal(status, 2);
     assert.match(stdout, /^undetermined /);
     assert.match(stderr, /^error: 1 images of the release could not be looked at/m);
+    // An image that is known to be wrong outranks it.
+    registry.tamper("dev/components", release.components[4]!.digest, (bytes) =>
+      encode(`${new TextDecoder().decode(bytes)} `),
+    );
+    const both = await verify();
+    assert.deepEqual([both.status, both.stdout.match(/^(?:rejected|undetermined) /)?.[0]], [1, "rejected "]);
+    assert.match(both.stdout, /unknown .*component-2 /);
   });
 
   test("stops at a missing or wrong signature, before anything else of the image is fetched", async (t) => {
