@@ -138,7 +138,7 @@ describe("release verify", () => {
     const { status, stdout, stderr } = await verify();
     assert.equal(status, 2);
     assert.match(stdout, /^undetermined /);
-    assert.match(stderr, /^error: 1 images of the release could not be looked at/m);
+    assert.match(stderr, /^error: 1 image of the release could not be looked at/m);
     // An image that is known to be wrong outranks it.
     registry.tamper("dev/components", release.components[4]!.digest, (bytes) =>
       encode(`${new TextDecoder().decode(bytes)} `),
