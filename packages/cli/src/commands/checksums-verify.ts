@@ -214,23 +214,23 @@ function isSameText(signed: Uint8Array, plain: Uint8Array, form: SignedDocumentV
 /** The entries for the names that were given; for one that a list in a folder below may have, that list. */
 function chooseEntries(entries: readonly ChecksumEntry[], only: readonly string[]): readonly ChecksumEntry[] {
   if (only.length === 0) return entries;
+  const find = (searched: string): ChecksumEntry | undefined => entries.find((entry) => entry.name === searched);
   const chosen = only.map((wanted) => {
-    const name = plainName(wanted);
-    const list = `${name.slice(0, name.indexOf("/") + 1)}sha256sum.txt`;
-    const has = (searched: string) => (candidate: ChecksumEntry) => candidate.name === searched;
-    const entry = entries.find(has(name)) ?? (name.includes("/") ? entries.find(has(list)) : undefined);
+    const file = plainName(wanted);
+    const slash = file.indexOf("/");
+    const entry = find(file) ?? (slash < 0 ? undefined : find(`${file.slice(0, slash)}/sha256sum.txt`));
     if (entry === undefined) throw notListed(wanted);
     return entry;
   });
   return [...new Set(chosen)];
 }
 
-function plainName(name: string): string {
-  return name.replace(/^\.\//, "");
+function plainName(file: string): string {
+  return file.replace(/^\.\//, "");
 }
 
-function notListed(name: string): UsageError {
-  return new UsageError("command-line-malformed", `${name} is not in the signed list`, {
+function notListed(file: string): UsageError {
+  return new UsageError("command-line-malformed", `${file} is not in the signed list`, {
     hint: "names are written as in the list, relative to the folder of --check",
   });
 }

@@ -182,7 +182,6 @@ describe("release verify", () => {
       ["oc-mirror", [...nowhere, "--configmap", join(vectors, "configmaps/oc-mirror-v2-signature-configmap.yaml")]],
       ["folder", [...nowhere, "--configmap", join(vectors, "configmaps")]],
     ] as const) {
-      mkdirSync(dir.join(name));
       const { status, stdout, stderr } = await shallow(...args, "--write-configmap", dir.join(name));
       assert.equal(status, 0, stderr);
       assert.match(stdout, /signed by 567E347AD0044ADE55BA8A5F199E2F91FD431D51/);

@@ -1,4 +1,4 @@
-/** `1 image`, `2 images`. */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+/** `1 image`, `2 images`; of a word that does not end in s with its plural. */
+export function plural(count: number, noun: string, many: string = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : many}`;
 }

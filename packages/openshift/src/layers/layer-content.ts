@@ -57,10 +57,10 @@ async function peek(
   const first: Uint8Array[] = [];
   let count = 0;
   while (count < length) {
-    const { value, done } = await iterator.next();
-    if (done === true) break;
-    first.push(value);
-    count += value.length;
+    const next = await iterator.next();
+    if (next.done === true) break;
+    first.push(next.value);
+    count += next.value.length;
   }
   const head = concatBytes(first);
   async function* all(): AsyncGenerator<Uint8Array, void, undefined> {
