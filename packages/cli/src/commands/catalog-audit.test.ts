@@ -262,7 +262,7 @@ describe("catalog audit", () => {
     }
     child.stdin.end();
     assert.equal(await ended, 0, Buffer.concat(output).toString().slice(-2000));
-    assert.match(Buffer.concat(output).toString(), /op {2}300 bundles, 1 images/);
+    assert.match(Buffer.concat(output).toString(), /op {2}300 bundles, 1 image,/);
   });
 
   test("nonsense is 2, a wrong command line 64, and neither writes a report", async () => {

@@ -244,4 +244,9 @@ function print(pools: readonly PoolStatus[], invocation: Invocation, terminal: T
     terminal.line({ colour: colours[state], text: state.padEnd(8) }, ` ${sentence}`);
     for (const { name: node, reason } of lagging) terminal.line(`  ${node} ${reason}`);
   }
+  const isBlind = pools.some(({ state, lagging }) => state !== "done" && lagging.length === 0);
+  if (isBlind && invocation.get(kubeconfigOption) === undefined)
+    terminal.note(
+      "hint: with the nodes beside the pools (`oc get mcp,nodes -o yaml`) it is said which one lags, and why",
+    );
 }

@@ -137,6 +137,14 @@ describe("machineconfig verify", () => {
     );
   });
 
+  test("long lines of a diff, such as embedded keys, are cut for people and whole for programs", async () => {
+    const node = makeNode("long", (root) => put(root, "etc/containers/policy.json", `{"x": "${"k".repeat(3000)}"}\n`));
+    const { stdout } = await verify("--root", node, "trust.yaml");
+    assert.match(stdout, /\n {2}\+\{"x": "k{192}… \(2810 more characters\)\n/);
+    const [changed] = (await report("--root", node, "trust.yaml")).files;
+    assert.ok(changed?.diff?.some((line) => line.length > 3000));
+  });
+
   test("files that nobody asked for count when that is asked for", async () => {
     const node = makeNode("more", (root) => put(root, "etc/containers/registries.d/more.yaml", "docker: {}\n"));
     assert.equal((await verify("--root", node, "trust.yaml")).status, 0);

@@ -186,7 +186,7 @@ function print(
     const colour = file.outcome === "same" ? "green" : file.outcome === "unknown" ? "yellow" : "red";
     terminal.line({ colour, text: file.outcome.padEnd(9) }, ` ${file.path}`);
     for (const problem of file.problems) terminal.line(`  ${problem}`);
-    for (const line of diffOf(file)) terminal.line(`  ${line}`);
+    for (const line of diffOf(file)) terminal.line(`  ${shorten(line)}`);
   }
   for (const path of extra) terminal.line({ colour: isStrict ? "red" : "yellow", text: "extra".padEnd(9) }, ` ${path}`);
   terminal.line(
@@ -196,6 +196,14 @@ function print(
 
 /** Lines of a diff that are shown. */
 const MAX_DIFF_LINES = 200;
+
+/** Characters of one of them that people see; an embedded key has some thousands. */
+const MAX_SHOWN_CHARACTERS = 200;
+
+function shorten(line: string): string {
+  const left = line.length - MAX_SHOWN_CHARACTERS;
+  return left <= 0 ? line : `${line.slice(0, MAX_SHOWN_CHARACTERS)}… (${left} more characters)`;
+}
 
 /** None where one of the two is no text. */
 function diffOf({ path, outcome, wanted, actual }: NodeFileCheck): readonly string[] {

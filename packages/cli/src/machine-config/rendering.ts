@@ -61,6 +61,8 @@ export async function renderFromButane(
     const problems =
       error instanceof FormatError ? (error.details["problems"] as readonly YamlProblem[] | undefined) : undefined;
     for (const problem of problems?.slice(1, MAX_SHOWN_PROBLEMS) ?? []) note(`error: ${show(problem)}`);
+    if (error instanceof FormatError && file.endsWith(".json"))
+      throw new FormatError(error.code, error.message, { cause: error, hint: `for a policy write --policy ${file}` });
     throw error;
   }
 }
