@@ -153,7 +153,7 @@ async function judge(
   const { judgeReleaseSignatures, writeSignatureConfigMap } = await import("@signet/openshift");
   const identity = invocation.get(identityOption);
   const sources = await listSources(trust, source, access, invocation, runtime);
-  runtime.progress.step(`Looking for signatures of ${digest} in ${plural(sources.length, "place")}`);
+  runtime.progress.step(`Looking for signatures of ${digest} in ${sources.length} places`);
   const verdict = await judgeReleaseSignatures(digest, trust.keyrings, sources, {
     engine: nodeEngine,
     now: runtime.now(),
