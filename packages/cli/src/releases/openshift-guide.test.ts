@@ -259,6 +259,8 @@ test("every command of docs/openshift.md does and prints what stands there", asy
   };
   const transports = { docker: scopes };
   put(folder, "policy.json", JSON.stringify({ default: [{ type: "reject" }], transports }));
+  const mirrored = join(vectors, "openshift/configmaps/oc-mirror-v2-signature-configmap.yaml");
+  cpSync(mirrored, folder.join("signature-configmap.yaml"));
   const { pools, nodes } = listPool(1);
   put(folder, "pools.yaml", JSON.stringify({ kind: "List", apiVersion: "v1", items: [...pools, ...nodes] }));
   const authority = Buffer.from(certificates.ca).toString("base64");
