@@ -132,6 +132,7 @@ describe("release configmap", () => {
     writeFileSync(folder.join("other.yaml"), "kind: ConfigMap\nmetadata: {name: a}\ndata: {a: b}\n");
     for (const path of ["empty", "other.yaml"]) {
       const { status, stderr } = await check(path);
+      assert.match(stderr, new RegExp(`^warning: ${path} holds no mirrored signature$`, "m"));
       assert.deepEqual([status, /^error: no ConfigMap with mirrored signatures was found/m.test(stderr)], [2, true]);
     }
     assert.equal((await check("nowhere")).status, 2);

@@ -96,7 +96,6 @@ async function readReleases(
   for (const path of paths) {
     const { signatures, warnings } = await loadSignatureConfigMaps(path);
     for (const warning of warnings) terminal.warn(warning);
-    if (signatures.length === 0) terminal.warn(`${path} holds no mirrored signature`);
     for (const signature of signatures) {
       const there = releases.get(signature.digest) ?? [];
       // The same signature in two files is one.

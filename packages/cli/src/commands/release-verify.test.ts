@@ -197,6 +197,9 @@ describe("release verify", () => {
       ) as unknown;
       assert.deepEqual(written, expected, name);
     }
+    mkdirSync(dir.join("empty"));
+    const empty = await shallow(...nowhere, "--configmap", dir.join("empty"));
+    assert.deepEqual([empty.status, /empty holds no mirrored signature/.test(empty.stderr)], [1, true]);
     const none = await shallow(...nowhere);
     assert.equal(none.status, 1);
     assert.match(none.stdout, /no signature in any of the stores/);

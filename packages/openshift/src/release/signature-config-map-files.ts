@@ -29,7 +29,11 @@ export async function loadSignatureConfigMaps(path: string): Promise<MirroredSig
     const bytes = await readFileBounded(file, MAX_MANIFEST_FILE_BYTES, "file of manifests", { regularOnly: true });
     objects.push(...parseManifestObjects(bytes, file));
   }
-  return readSignatureConfigMaps(objects);
+  const { signatures, warnings } = readSignatureConfigMaps(objects);
+  return {
+    signatures,
+    warnings: signatures.length > 0 ? warnings : [...warnings, `${path} holds no mirrored signature`],
+  };
 }
 
 async function listManifestFiles(path: string): Promise<readonly string[]> {
