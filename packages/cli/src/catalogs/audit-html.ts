@@ -12,7 +12,7 @@ const style = `
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #1b1b1b; background: #fff }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% } td, th { border-bottom: 1px solid #ccc; padding: .3rem .6rem; text-align: left; vertical-align: top }
-td { overflow-wrap: anywhere } td.rule, td.place { overflow-wrap: normal; min-width: 8rem } .clean, .accepted, .present { color: #0a6b2d } .findings, .error, .rejected, .absent { color: #a30000 }
+td { overflow-wrap: anywhere } td.rule, td.place, td.undetermined { overflow-wrap: normal } td.rule, td.place { min-width: 8rem } .clean, .accepted, .present { color: #0a6b2d } .findings, .error, .rejected, .absent { color: #a30000 }
 .undetermined, .warning { color: #7a4b00 } .info { color: #555 }
 @media (prefers-color-scheme: dark) { body { color: #eee; background: #1b1b1b } td, th { border-color: #555 }
 .clean, .accepted, .present { color: #6fd08c } .findings, .error, .rejected, .absent { color: #ff8a8a } .undetermined, .warning { color: #f0c060 } .info { color: #aaa } }
