@@ -34,6 +34,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   "release info": () => import("./commands/release-info.ts"),
   "release verify": () => import("./commands/release-verify.ts"),
   "release trust": () => import("./commands/release-trust.ts"),
+  "release configmap": () => import("./commands/release-configmap.ts"),
   "verify-image-signature": () => import("./commands/verify-image-signature.ts"),
   "catalog audit": () => import("./commands/catalog-audit.ts"),
   "machineconfig render": () => import("./commands/machineconfig-render.ts"),

@@ -1,6 +1,6 @@
 import type { Command, TextOption } from "../command-line/command.ts";
 import { policyOption } from "../command-line/common-options.ts";
-import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { type ExitCode, exitCodeOfMany } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";
 import { namesInventory, readInventory } from "../images/inventory-options.ts";
 import { type SimulationRun, runSimulation, simulationOptions } from "../simulation/simulation-run.ts";
@@ -94,6 +94,5 @@ function readPolicyPath(argument: string | undefined, option: string | undefined
 
 function exitCodeOf({ summary }: SimulationRun, isCompared: boolean): ExitCode {
   const { stops, rejected, undetermined } = summary.counts;
-  if ((isCompared ? stops : rejected) > 0) return exitCodes.rejected;
-  return undetermined > 0 ? exitCodes.failed : exitCodes.done;
+  return exitCodeOfMany({ isRejected: (isCompared ? stops : rejected) > 0, isUndetermined: undetermined > 0 });
 }

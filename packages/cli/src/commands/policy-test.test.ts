@@ -112,14 +112,20 @@ describe("policy test", () => {
     put("typo.yaml", "policy: policy.json\ncases:\n  - image: x\n    expcet: rejected\n");
     put("key.yaml", "policy: policy.json\ncases: [{image: x, expect: rejected, signed: {key: missing}}]\n");
     put("broken.yaml", "policy: [\n");
-    const [typo, none, error, broken, usage] = await Promise.all([
+    put(
+      "both.yaml",
+      "policy: policy.json\ncases: [{image: x, expect: rejected, signed: {key: missing}}, {image: x, expect: accepted}]\n",
+    );
+    const [typo, none, error, broken, usage, both] = await Promise.all([
       run("typo.yaml"),
       run("missing.yaml"),
       run("key.yaml"),
       run("broken.yaml"),
       run(),
+      run("both.yaml"),
     ]);
     assert.deepEqual([typo.status, none.status, error.status, broken.status, usage.status], [2, 2, 2, 2, 64]);
+    assert.deepEqual([both.status, /1 failed, 1 could not be run/.test(both.stdout)], [1, true], both.stdout);
     assert.equal(
       typo.stderr,
       'error: typo.yaml:4:5: unknown member "expcet" in a case\nhint: did you mean "expect"?\n',

@@ -44,10 +44,10 @@ function printTrust({ source, keyrings, stores }: ReleaseTrust, time: number, te
   for (const { name, keyring } of keyrings) {
     terminal.line(`  keyring ${name}: a signature by one of`);
     for (const certificate of keyring.certificates) {
-      const { fingerprint, userIds, signingKeys } = reportCertificate(certificate, name, time);
-      const state = signingKeys.length === 0 ? "  (cannot sign now)" : "";
+      const { fingerprint, userIds, signingKeys, keys } = reportCertificate(certificate, name, time);
+      const state = signingKeys.length === 0 ? `  (${keys[0]?.explanation ?? "it cannot sign"})` : "";
       terminal.line(`    ${fingerprint}  ${userIds[0] ?? "(no user id)"}${state}`);
     }
   }
-  for (const { name, url } of stores) terminal.line(`  store ${name}: ${url.href}`);
+  for (const { name, url } of stores) terminal.line(`  store ${name === url.href ? "" : `${name}: `}${url.href}`);
 }

@@ -26,9 +26,11 @@ import { parseReferenceArgument } from "../command-line/reference-argument.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
 import { type ImageAccess, openImageAccess } from "../images/image-access.ts";
 import { readPlatform } from "../images/platform-options.ts";
+import { checkReleaseArgument } from "../releases/release-argument.ts";
 import { type VerifiedRelease, printReleaseReport, reportRelease } from "../releases/release-report.ts";
 import { readReleaseTrust, releaseTrustOptions } from "../releases/release-trust-options.ts";
 import type { Runtime } from "../runtime.ts";
+import { plural } from "../terminal/plural.ts";
 
 const name = "release verify";
 
@@ -112,6 +114,7 @@ export const command: Command = {
       const signatures = await judge(digest, trust, undefined, access, invocation, runtime);
       return finish({ image: digest, signatures }, invocation, runtime);
     }
+    checkReleaseArgument(argument, name);
     const { openImageSource, parseImageName } = await import("@signet/images");
     const imageName = await parseImageName(argument, access.names);
     await using source = await openImageSource(imageName, access.open);
@@ -234,6 +237,6 @@ function finish(verified: VerifiedRelease, invocation: Invocation, { terminal, p
   if (bad.length === 0) return exitCodes.done;
   throw new UndeterminedError(
     "release-undetermined",
-    `${bad.length} images of the release could not be looked at: ${bad[0]!.message}`,
+    `${plural(bad.length, "image")} of the release could not be looked at: ${bad[0]!.message}`,
   );
 }

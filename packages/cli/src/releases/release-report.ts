@@ -1,6 +1,7 @@
 /** A verified release, as JSON for auditors and as text for people. */
 import { formatPlatform } from "@signet/core";
 import type { ComponentCheck, ComponentOutcome, ReleaseImage, ReleaseSignaturesVerdict } from "@signet/openshift";
+import { plural } from "../terminal/plural.ts";
 import type { Painted, Terminal } from "../terminal/terminal.ts";
 
 /** What was found of one release. */
@@ -92,7 +93,7 @@ export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal
   for (const { label, reading, error } of signatures.sources) {
     const failure = error === undefined ? "not waited for" : `could not be asked: ${error.message}`;
     terminal.line(
-      `  store      ${label}: ${reading === undefined ? failure : `${reading.signatures.length} signatures`}`,
+      `  store      ${label}: ${reading === undefined ? failure : plural(reading.signatures.length, "signature")}`,
     );
   }
   if (signatures.verdict === "rejected") {
@@ -103,7 +104,7 @@ export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal
   }
   if (release !== undefined)
     terminal.line(
-      `  release    ${release.release.name}, ${formatPlatform(release.platform)}, ${release.release.components.length} images`,
+      `  release    ${release.release.name}, ${formatPlatform(release.platform)}, ${plural(release.release.components.length, "image")}`,
     );
   for (const check of components ?? []) {
     if (check.outcome === "equal") continue;

@@ -2,6 +2,7 @@
 import { Readable, pipeline } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { FormatError, SignetError, type UntrustedDescriptor } from "@signet/core";
+import { tellCompression } from "./layer-compression.ts";
 
 /** Bytes that one layer may inflate to: an operating system's base layer has less than one thousand million. */
 const MAX_INFLATED_LAYER_BYTES = 8 * 1024 ** 3;
@@ -15,6 +16,7 @@ export async function* readLayerContent(
   chunks: AsyncIterable<Uint8Array>,
   { digest, mediaType }: UntrustedDescriptor,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  ({ chunks, mediaType } = await tellCompression(chunks));
   const isGzip = mediaType.endsWith("gzip");
   if (!isGzip && !mediaType.endsWith("zstd")) {
     for await (const chunk of chunks) yield chunk;
