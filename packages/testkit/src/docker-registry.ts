@@ -49,7 +49,11 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
   const quietAddress = options.isQuiet === true ? `127.0.0.1:${await findFreePort()}` : undefined;
   const config = {
     version: "0.1",
-    log: { level: options.isQuiet === true ? "error" : "info", formatter: "json" },
+    log: {
+      level: options.isQuiet === true ? "error" : "info",
+      formatter: "json",
+      accesslog: { disabled: options.isQuiet === true },
+    },
     storage: { filesystem: { rootdirectory: storageDir }, delete: { enabled: options.deletion ?? true } },
     http: {
       addr: quietAddress ?? "127.0.0.1:0",

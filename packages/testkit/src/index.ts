@@ -5,6 +5,12 @@ export { makeContainersHome } from "./containers-home.ts";
 export type { ContainersHome } from "./containers-home.ts";
 export { dockerRegistryAccount, startDockerRegistry } from "./docker-registry.ts";
 export type { DockerRegistry, DockerRegistryOptions } from "./docker-registry.ts";
+export {
+  registryBlobFile,
+  storeRegistryBlob,
+  storeRegistryImage,
+  storeRegistryManifest,
+} from "./docker-registry-storage.ts";
 export { makeFakeClock } from "./fake-clock.ts";
 export type { FakeClock } from "./fake-clock.ts";
 export { makeGpgHome } from "./gpg-home.ts";
