@@ -1,7 +1,7 @@
 import { type Digest, UndeterminedError } from "@signet/core";
 import type { ComponentCheck, ReleaseImage, ReleaseSignaturesVerdict, ReleaseTrust } from "@signet/openshift";
-import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
-import { jobsOption, outputFormatOption } from "../command-line/common-options.ts";
+import type { Command, FlagOption, Invocation, NumberOption, TextOption } from "../command-line/command.ts";
+import { jobsOption as anyJobsOption, outputFormatOption } from "../command-line/common-options.ts";
 import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";
 import { parseReferenceArgument } from "../command-line/reference-argument.ts";
@@ -34,6 +34,10 @@ const identityOption: TextOption = {
   value: "REF",
   summary: "The signature must be for this name, with its tag (default: any, as clusters have it)",
   completion: "nothing",
+};
+const jobsOption: NumberOption = {
+  ...anyJobsOption,
+  summary: "Images of the release looked at at the same time (default 16)",
 };
 const componentsOption: TextOption = {
   kind: "text",

@@ -35,13 +35,14 @@ export interface ComponentCheckOptions {
   readonly open: (name: string) => Promise<ImageSource>;
   /** `host/path` where the components lie instead of where the release says: a mirror that keeps them all in one repository. */
   readonly repository?: string;
-  /** Images looked at at a time, 1 to 64. Default 8. */
+  /** Images looked at at a time, 1 to 64. Default 16. */
   readonly jobs?: number;
   /** Called as each is done. */
   readonly onDone?: (check: ComponentCheck) => void;
 }
 
-const DEFAULT_JOBS = 8;
+/** Two small answers an image: while a registry looks for one, others can be on their way. More gained nothing beside docker-registry (`benchmarks/release.ts`). */
+const DEFAULT_JOBS = 16;
 const MAX_JOBS = 64;
 
 /**
