@@ -34,6 +34,8 @@ export { startTestRegistry, testRegistryAccount } from "./test-registry.ts";
 export type { LoggedRequest, TestRegistry, TestRegistryOptions } from "./test-registry.ts";
 export { buildTestImage, buildTestIndex, httpPushTarget, pushTestImage, writeDirImage } from "./test-image.ts";
 export type { PushTarget, TestBlob, TestImage, TestImageFormat, TestImageOptions, TestIndex } from "./test-image.ts";
+export { testTarFields, writeTestPaxHeader, writeTestTar, writeTestTarEntry } from "./tar-entries.ts";
+export type { TestTarEntryOptions } from "./tar-entries.ts";
 export { buildTestRelease } from "./test-release.ts";
 export type { TestRelease, TestReleaseOptions } from "./test-release.ts";
 

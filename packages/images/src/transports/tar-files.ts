@@ -45,7 +45,7 @@ export async function visitTarEntries(
   location: string,
   visit: (entry: TarEntry) => Promise<void>,
 ): Promise<void> {
-  const octets = new ChunkReader(chunks, location);
+  await using octets = new ChunkReader(chunks, location);
   let extensions = new Extensions(location);
   for (let count = 0; ; count++) {
     if (count > MAX_LAYER_ENTRIES) throw malformed(`${location}: more than ${MAX_LAYER_ENTRIES} entries`);
@@ -119,7 +119,7 @@ function isDecisive(key: string): boolean {
 }
 
 /** Takes a stream of chunks apart by counts of bytes. */
-class ChunkReader {
+class ChunkReader implements AsyncDisposable {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #location: string;
   #rest: Uint8Array = new Uint8Array(0);
@@ -127,6 +127,11 @@ class ChunkReader {
   constructor(chunks: AsyncIterable<Uint8Array>, location: string) {
     this.#chunks = chunks[Symbol.asyncIterator]();
     this.#location = location;
+  }
+
+  /** Whoever gives the chunks out has a file or a connection to close. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#chunks.return?.();
   }
 
   /** Exactly `size` bytes; undefined at the end of the stream. */

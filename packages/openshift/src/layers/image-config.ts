@@ -29,6 +29,7 @@ export async function readImageConfig(
       throw new FormatError(
         "input-too-large",
         `${source.name.text}: the image's configuration is larger than ${MAX_CONFIG_BYTES} bytes`,
+        { hint: "no genuine configuration is that large" },
       );
     parts.push(chunk);
   }
@@ -36,7 +37,10 @@ export async function readImageConfig(
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(parts)));
   } catch (cause) {
-    throw new FormatError("image-malformed", `${source.name.text}: the image's configuration is not JSON`, { cause });
+    throw new FormatError("image-malformed", `${source.name.text}: the image's configuration is not JSON`, {
+      cause,
+      hint: "its digest is right, so it was made that way; ask whoever made the image",
+    });
   }
   const { os, architecture, variant, config } = isRecord(value) ? value : {};
   return {

@@ -65,6 +65,7 @@ export class Overlay {
       throw new FormatError(
         "input-too-large",
         `${location}: names of more than ${MAX_NAME_CHARACTERS} characters together`,
+        { hint: "no genuine release or catalog has that many files" },
       );
     }
     names.add(name);

@@ -51,8 +51,7 @@ export async function readReleaseManifests(
     folder: FOLDER,
     isEnough: () => described.has("image-references"),
     visit: async (path, entry) => {
-      if (++count > MAX_RELEASE_FILES)
-        throw new FormatError("input-too-large", `${source.name.text}: more than ${MAX_RELEASE_FILES} files`);
+      if (++count > MAX_RELEASE_FILES) throw tooLarge(source, `${FOLDER} has more than ${MAX_RELEASE_FILES} files`);
       if (path === "image-references" || path === "release-metadata") {
         described.set(path, await readWhole(entry, source));
         return;
@@ -62,8 +61,7 @@ export async function readReleaseManifests(
       const bytes = await readWhole(entry, source);
       if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(pick)) return;
       pickedBytes += bytes.length;
-      if (pickedBytes > MAX_PICKED_BYTES)
-        throw new FormatError("input-too-large", `${source.name.text}: too many manifests speak of ${pick}`);
+      if (pickedBytes > MAX_PICKED_BYTES) throw tooLarge(source, `too many manifests speak of ${pick}`);
       picked.push({ name: path, bytes });
     },
   });
@@ -84,13 +82,15 @@ export async function readReleaseManifests(
 }
 
 async function readWhole({ name, size, content }: TarEntry, source: ImageSource): Promise<Uint8Array> {
-  if (size > MAX_RELEASE_FILE_BYTES) {
-    throw new FormatError(
-      "input-too-large",
-      `${source.name.text}: ${name} has ${size} bytes, the limit is ${MAX_RELEASE_FILE_BYTES}`,
-    );
-  }
+  if (size > MAX_RELEASE_FILE_BYTES)
+    throw tooLarge(source, `${name} has ${size} bytes, the limit is ${MAX_RELEASE_FILE_BYTES}`);
   const parts: Uint8Array[] = [];
   for await (const part of content) parts.push(part);
   return Buffer.concat(parts);
+}
+
+function tooLarge(source: ImageSource, problem: string): FormatError {
+  return new FormatError("input-too-large", `${source.name.text}: ${problem}`, {
+    hint: "no genuine release is that large; check that the right image was named",
+  });
 }
