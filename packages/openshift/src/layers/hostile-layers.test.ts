@@ -35,10 +35,10 @@ const both = tar(payload, documents);
 
 let count = 0;
 
+type Layer = Uint8Array | { readonly bytes: Uint8Array; readonly mediaType: string };
+
 /** Reads a release and a catalog from an image of these layers, the lowest first; a bare archive stands for its gzipped layer. */
-async function read(
-  ...layers: readonly (Uint8Array | { readonly bytes: Uint8Array; readonly mediaType: string })[]
-): Promise<{ readonly components: number; readonly documents: number }> {
+async function read(...layers: readonly Layer[]): Promise<{ readonly components: number; readonly documents: number }> {
   const rawLayers = layers.map((layer) => (layer instanceof Uint8Array ? { bytes: gzipSync(layer) } : layer));
   const path = dir.join(`image-${count++}`);
   const labels = { "operators.operatorframework.io.index.configs.v1": "/configs" };
@@ -49,7 +49,7 @@ async function read(
   return { components: release.components.length, documents: content.documents.length };
 }
 
-async function refuses(code: ErrorCode, message: RegExp, ...layers: Parameters<typeof read>): Promise<void> {
+async function refuses(code: ErrorCode, message: RegExp, ...layers: readonly Layer[]): Promise<void> {
   await assert.rejects(read(...layers), (error) => {
     assert.ok(error instanceof SignetError, String(error));
     assert.equal(error.code, code, error.message);

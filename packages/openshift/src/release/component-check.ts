@@ -105,6 +105,8 @@ async function look(name: string, digest: Digest, { open, platform }: ComponentC
       return { outcome: "wrong-platform", message: `the list has no image for ${formatPlatform(platform)}` };
     const { manifest } = await readImageManifest(source, platform);
     const { platform: found } = await readImageConfig(source, manifest);
+    if (found.os === "" || found.architecture === "")
+      return { outcome: "wrong-platform", message: "the image's configuration names no platform" };
     if (found.os !== platform.os || found.architecture !== platform.architecture) {
       return {
         outcome: "wrong-platform",
