@@ -172,7 +172,7 @@ describe("release info", () => {
         (text: string) => text.replace("quay.io/openshift-release-dev", "QUAY/UPPER"),
         /is no image reference/,
       ],
-      ["json", (text: string) => text.slice(100), /not JSON/],
+      ["json", (text: string) => text.slice(100), /unexpected data after the end of the document/],
       ["kind", (text: string) => text.replace("ImageStream", "Stream"), /is not ImageStream/],
     ] as const) {
       writeDirImage(dir.join(what), await genuineRelease(changes));
