@@ -5,13 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { FormatError, StoreError } from "@signet/core";
+import { type FormatError, StoreError } from "@signet/core";
 import { writeFileAtomic } from "./atomic-file.ts";
 import { readFileBounded } from "./bounded-file.ts";
 
 const run = promisify(execFile);
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const text = (content: Uint8Array): string => new TextDecoder().decode(content);
 
 let folder: string;
 beforeEach(async () => {
