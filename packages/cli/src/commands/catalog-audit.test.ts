@@ -250,7 +250,7 @@ describe("catalog audit", () => {
     const properties = [{ type: "olm.bundle.object", value: { data: manifest.toString("base64") } }];
     const child = spawn(process.execPath, ["--max-old-space-size=96", signetScript, "catalog", "audit", "-q", "-"], {
       cwd: folder.path,
-      env: { ...signetEnvironment(), HOME: folder.path, NODE_OPTIONS: "--max-old-space-size=96" },
+      env: signetEnvironment({ HOME: folder.path, NODE_OPTIONS: "--max-old-space-size=96" }),
     });
     const output: Buffer[] = [];
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => output.push(chunk));

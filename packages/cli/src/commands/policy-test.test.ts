@@ -158,11 +158,11 @@ describe("policy test", () => {
     assert.equal(balance(junit!.stdout), 0);
   });
 
-  test("judges by --policy where a file names none", async () => {
+  test("judges by --policy where a file names none, else by the policy in force", async () => {
     put("bare.yaml", "cases: [{image: open.example.com/x, expect: accepted}]\n");
-    const [named, machine] = await Promise.all([run("bare.yaml", "--policy", "policy.json"), run("bare.yaml")]);
-    assert.equal(named.status, 0);
-    assert.notEqual(machine.stdout, named.stdout);
+    put(".config/containers/policy.json", '{"default": [{"type": "reject"}]}');
+    const [named, inForce] = await Promise.all([run("bare.yaml", "--policy", "policy.json"), run("bare.yaml")]);
+    assert.deepEqual([named.status, inForce.status], [0, 1]);
   });
 });
 
