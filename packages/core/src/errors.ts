@@ -117,6 +117,12 @@ export const errorTable = {
     meaning: "Compressed data is damaged, ends too early, or has octets after its end.",
     remedy: "Fetch or make the file again.",
   },
+  "config-malformed": {
+    kind: "policy",
+    meaning:
+      "The server's configuration (its file, a `SIGNET_…` variable or an option) has an unknown key, a value of the wrong kind, or keys that do not go together.",
+    remedy: "Correct the place that the message names; docs/registry-config.md lists every key.",
+  },
   "conversion-refused": {
     kind: "format",
     meaning:
@@ -287,6 +293,11 @@ export const errorTable = {
     meaning:
       "A kubeconfig lacks the context, cluster or user that is wanted, or asks for something that is not done, such as an exec plugin.",
     remedy: "Use a kubeconfig with a token or a client certificate; `oc config view --minify` prints one context.",
+  },
+  "listen-failed": {
+    kind: "store",
+    meaning: "The server cannot listen on the address that the configuration names.",
+    remedy: "Name another one with `--listen HOST:PORT`, or end the program that listens there.",
   },
   "login-busy": {
     kind: "store",

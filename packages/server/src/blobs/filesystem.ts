@@ -335,7 +335,8 @@ class FilesystemStore implements BlobStore {
     }
     return createReadStream(path, {
       fd: descriptor,
-      highWaterMark: READ_BYTES,
+      // No larger than what there is to read: a small blob must not cost a large buffer.
+      highWaterMark: range === undefined ? READ_BYTES : Math.min(READ_BYTES, range.last - range.first + 1),
       ...(range !== undefined && { start: range.first, end: range.last }),
     });
   }

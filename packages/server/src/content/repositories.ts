@@ -91,6 +91,7 @@ export async function ensureRepository(writer: Writer, path: string, now: number
 /** What a change to a repository must respect. */
 export interface LockedRepository {
   readonly id: number;
+  readonly name: string;
   readonly latestVersion: number;
   readonly retainVersions: number;
   readonly immutableTags: readonly string[];
@@ -107,10 +108,11 @@ export async function lockRepository(writer: Writer, repositoryId: number): Prom
     .updateTable("repository")
     .set({ change_number: sql`change_number + 1` })
     .where("id", "=", repositoryId)
-    .returning(["id", "latest_version", "retain_versions", "immutable_tags", "quota_bytes", "quota_tags"])
+    .returning(["id", "name", "latest_version", "retain_versions", "immutable_tags", "quota_bytes", "quota_tags"])
     .executeTakeFirstOrThrow();
   return {
     id: row.id,
+    name: row.name,
     latestVersion: row.latest_version,
     retainVersions: row.retain_versions,
     immutableTags: JSON.parse(row.immutable_tags) as string[],

@@ -188,7 +188,8 @@ forEachDatabase((make, kind) => {
           }
         });
       await Promise.all([lock(0), lock(1)]);
-      assert.equal(attempts, 3);
+      // On a busy machine both may have been given up, and both tried again.
+      assert.ok(attempts >= 3);
       const sizes = await database.read.selectFrom("blob").select("size").execute();
       assert.deepEqual(
         sizes.map(({ size }) => size - blob.size),

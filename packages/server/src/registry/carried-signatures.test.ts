@@ -134,7 +134,7 @@ void describe("sigstore attachments", () => {
     const target = httpPushTarget(registry.url);
     const payloads = ["a", "b", "c"].map((name) => ({ payload: cosignPayload(image.digest, `r.example.com/${name}`) }));
     const references = async () =>
-      (await list(registry, image.digest)).map((one) => one.unverifiedClaims["reference"]!.at(-1)).toSorted();
+      (await list(registry, image.digest)).map((one) => one.unverifiedClaims["reference"]!.slice(-1)).toSorted();
     const first = await pushTestAttachments(target, PATH, image.digest, "sig", payloads.slice(0, 1));
     assert.deepEqual(await references(), ["a"]);
     await pushTestAttachments(target, PATH, image.digest, "sig", payloads.slice(0, 2));

@@ -13,7 +13,7 @@ import {
   putSignature,
   readSignature,
 } from "../content/signatures.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
 import type { SignatureVerifier } from "../trust/verification.ts";
 import { type CompleteAnswer, type Exchange, answer, readBody, sendAnswer } from "./answer.ts";
 import type { Caller } from "./caller.ts";
@@ -25,11 +25,11 @@ const MAX_HOLDERS = 100;
 
 /** The answer to GET and HEAD of a repository's tree. */
 export async function makeLookasideAnswer(
-  database: Database,
+  reader: Reader,
   served: ServedRepository,
   route: LookasideRoute,
 ): Promise<CompleteAnswer> {
-  const signatures = await listSignatures(database.read, served, route.digest);
+  const signatures = await listSignatures(reader, served, route.digest);
   return fileAnswer(signatures.filter(isReadable)[route.index - 1]);
 }
 

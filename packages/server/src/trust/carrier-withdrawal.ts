@@ -14,11 +14,12 @@ import type { TrustAuthor } from "./trust-change.ts";
 export async function removeCarriers(writer: Writer, signature: string, { by, now }: TrustAuthor): Promise<void> {
   const carriers = await listCarriers(writer, signature);
   for (const repositoryId of [...new Set(carriers.map((one) => one.repositoryId))].toSorted((a, b) => a - b)) {
-    let repository = await lockRepository(writer, repositoryId);
+    const locked = await lockRepository(writer, repositoryId);
+    let { latestVersion } = locked;
     for (const { digest } of carriers.filter((one) => one.repositoryId === repositoryId)) {
+      const repository = Object.assign({}, locked, { latestVersion });
       const remove = await planDeletion(writer, repository, digest);
-      const latestVersion = await commitVersion(writer, repository, { add: [], remove }, by, now);
-      repository = { ...repository, latestVersion };
+      latestVersion = await commitVersion(writer, repository, { add: [], remove }, by, now);
       // Versions that are pinned lose it as well, with every tag that ever named it.
       const tags = writer.selectFrom("tag").select("key").where("manifest_digest", "=", digest);
       await writer

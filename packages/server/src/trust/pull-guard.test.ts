@@ -72,7 +72,8 @@ forEachDatabase((make) => {
       const name = random.pick(Object.keys(changes));
       const database = random.pick(databases);
       // Pulls in flight while the change happens fill what is kept at the worst moment.
-      const inFlight = guards.map((guard, index) => pull(guard, databases[index]!, now));
+      const at = now;
+      const inFlight = guards.map((guard, index) => pull(guard, databases[index]!, at));
       try {
         await changes[name]!(database);
       } catch (error) {
