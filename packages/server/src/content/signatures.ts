@@ -18,6 +18,7 @@ import { listClosure } from "./closure.ts";
 import { ContentError } from "./content-error.ts";
 import { type Unit, commitVersion, inVersion, isServed } from "./membership.ts";
 import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
+import { refuseWithdrawn } from "./tombstones.ts";
 
 /**
  * Bytes of all signatures of one manifest as clients read them in one answer: they stop at 4 MiB, and base64 with its frame takes a third more. A repository that let
@@ -137,7 +138,7 @@ export async function putSignature(
     if (readable.length >= MAX_SIGNATURES_PER_MANIFEST || total > MAX_TOTAL_BYTES) {
       throw new ContentError("signatures-too-many", "clients could not read one more signature of this image");
     }
-    await refuseWithdrawn(writer, signature);
+    await refuseWithdrawn(writer, signature.digest, signature.fingerprint ?? signature.claims.keyId);
     await insertSignature(writer, manifestDigest, signature, now);
     await verifier.record(writer, { ...signature, manifestDigest, format: "simple-signing" }, "server", now);
     const add = await listClosure(writer, repository, manifestDigest);
@@ -199,20 +200,4 @@ async function insertSignature(
     })
     .onConflict((conflict) => conflict.column("digest").doUpdateSet({ touched_at: now }))
     .execute();
-}
-
-/** Tombstones are read in the transaction that inserts, so that nothing withdrawn comes back by a race. */
-async function refuseWithdrawn(writer: Writer, signature: ArrivedSignature): Promise<void> {
-  const row = await writer
-    .selectFrom("tombstone")
-    .select(["kind", "reason"])
-    .where((expression) =>
-      expression.or([
-        expression.and({ kind: "signature", subject: signature.digest }),
-        expression.and({ kind: "key", subject: signature.fingerprint ?? signature.claims.keyId ?? "" }),
-      ]),
-    )
-    .executeTakeFirst();
-  if (row === undefined) return;
-  throw new ContentError("signature-withdrawn", `this ${row.kind} was withdrawn: ${row.reason}`);
 }

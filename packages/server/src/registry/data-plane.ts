@@ -20,6 +20,7 @@ import { makeManifestAnswer, receiveManifest, removeManifest } from "./manifest-
 import { guardPull } from "./pull-door.ts";
 import { RegistryError, contentProblems } from "./registry-error.ts";
 import { type Route, readRoute } from "./route.ts";
+import { asksForAll, serveImageSignatures, serveRepositorySignatures } from "./signature-list-door.ts";
 import { beginUpload, cancelUpload, continueUpload, describeUpload, finishUpload } from "./upload-door.ts";
 
 /** What clients look for: the first tells that this is a registry, the second that it keeps signatures (its value must be just `1`). */
@@ -136,6 +137,11 @@ export class DataPlane {
         return await this.#answerUpload(route, exchange, caller, method);
       case "signatures":
         return await this.#answerSignatures(route, exchange, caller, method);
+      case "signature-list": {
+        if (!reads) throw unsupported("GET, HEAD");
+        const served = await this.#open(exchange, caller, "pull", route.path);
+        return await serveRepositorySignatures(database, exchange, served);
+      }
       case "lookaside": {
         if (route.path === undefined) {
           if (!reads) throw unsupported("GET, HEAD");
@@ -180,7 +186,7 @@ export class DataPlane {
       }
       case "PUT":
         await this.#openForPush(exchange, caller, route.path);
-        return await receiveManifest(database, exchange, caller, route.path, route.reference);
+        return await receiveManifest(database, this.#options.blobs, exchange, caller, route.path, route.reference);
       case "DELETE": {
         const served = await this.#open(exchange, caller, "delete", route.path);
         return await removeManifest(database, exchange, caller, writable(served), route.reference);
@@ -229,6 +235,9 @@ export class DataPlane {
       return await removeSignature(database, exchange, caller, served, digest, name);
     }
     if (method === "GET") {
+      if (asksForAll(exchange.query)) {
+        return await serveImageSignatures(database, exchange, await this.#open(exchange, caller, "pull", path), digest);
+      }
       return await this.#read(exchange, caller, path, `signatures ${digest}`, (reader, served) =>
         makeSignaturesAnswer(reader, served, digest),
       );

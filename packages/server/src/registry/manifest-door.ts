@@ -1,6 +1,8 @@
 /** Manifests: OCI distribution specification 1.1, "Pulling manifests", "Pushing Manifests", "Deleting". */
 import type { Digest } from "@signet/core";
 import { MAX_MANIFEST_BYTES } from "@signet/core";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import { readCarriedSignatures } from "../content/carried-signatures.ts";
 import { deleteManifest, deleteTag } from "../content/deletion.ts";
 import { readManifestFacts } from "../content/manifest-facts.ts";
 import { type StoredManifest, findManifest, putManifest } from "../content/manifests.ts";
@@ -42,6 +44,7 @@ function manifestHeaders(manifest: StoredManifest, byDigest: boolean): Record<st
 /** Answers PUT. */
 export async function receiveManifest(
   database: Database,
+  blobs: BlobStore,
   exchange: Exchange,
   caller: Caller,
   path: string,
@@ -52,7 +55,8 @@ export async function receiveManifest(
   const digest = "digest" in reference ? reference.digest : undefined;
   const manifest = readManifestFacts(bytes, request.headers["content-type"], digest);
   const tags = "tag" in reference ? [reference.tag] : readTags(query);
-  await putManifest(database, { path, manifest, tags, by: caller.name, now: exchange.now });
+  const signatures = await readCarriedSignatures(database, blobs, path, manifest, tags);
+  await putManifest(database, { path, manifest, tags, signatures, by: caller.name, now: exchange.now });
   answer(exchange, 201, {
     location: `/v2/${path}/manifests/${manifest.digest}`,
     "docker-content-digest": manifest.digest,

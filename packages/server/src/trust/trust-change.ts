@@ -1,6 +1,6 @@
 /** What guards trust in the database: one row that every change of keys, tombstones and policies counts up, and that whoever stores a signature holds on to meanwhile. */
 import { PostgresAdapter, sql } from "kysely";
-import type { Reader, Writer } from "../db/database.ts";
+import type { Writer } from "../db/database.ts";
 
 /** What the audit log is told of a change; the members are those of its own events. */
 export interface TrustChange {
@@ -42,10 +42,4 @@ export async function changeTrust(writer: Writer): Promise<void> {
     .set({ number: sql`number + 1` })
     .where("scope", "=", "trust")
     .execute();
-}
-
-/** The number of the last change. */
-export async function readTrustNumber(reader: Reader | Writer): Promise<number> {
-  const row = await reader.selectFrom("change").select("number").where("scope", "=", "trust").executeTakeFirstOrThrow();
-  return row.number;
 }

@@ -10,7 +10,7 @@ import {
 import { nodeEngine } from "@signet/core/node-engine";
 import type { Writer } from "../db/database.ts";
 import type { SignatureFormat, VerificationTable } from "../db/schema.ts";
-import { KeyringReader, type ServerKeyring } from "./server-keyring.ts";
+import type { KeyringReader, ServerKeyring } from "./server-keyring.ts";
 
 /**
  * Milliseconds until a signature is looked at again that was rejected for its time alone: it may have been made by a clock that runs ahead of ours.

@@ -1,5 +1,6 @@
 /** Taking signatures back, everywhere and for good. */
 import { UsageError } from "@signet/core";
+import { removeCarriers } from "./carrier-withdrawal.ts";
 import { batches, commitVersion } from "../content/membership.ts";
 import { lockRepository } from "../content/repositories.ts";
 import type { Database, Writer } from "../db/database.ts";
@@ -9,9 +10,8 @@ import { type TrustAuthor, changeTrust } from "./trust-change.ts";
 const MAX_REASON_CHARACTERS = 1_000;
 
 /**
- * Withdraws one signature for good: in one transaction it leaves every version of every repository, and is never stored again.
- *
- * Not done for signatures that lie in a manifest of their own (sigstore attachments, referrers): it is no longer listed nor counted, but the manifest stays until it is deleted.
+ * Withdraws one signature for good: in one transaction it leaves every version of every repository, and is never stored again. Manifests that carry it (sigstore attachments,
+ * referrers) go with it.
  *
  * @param digest of the signature; also of one that was never seen
  * @throws UsageError `digest-malformed`
@@ -39,6 +39,7 @@ export async function withdrawSignature(
       })
       .onConflict((conflict) => conflict.columns(["kind", "subject"]).doNothing())
       .execute();
+    await removeCarriers(writer, digest, author);
     await removeEverywhere(writer, [digest], author);
     await author.audit(writer, {
       at: author.now,
