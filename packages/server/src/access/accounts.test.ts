@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { SignetError } from "@signet/core";
-import { makeTempDir } from "@signet/testkit";
 import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
+import { openTestSqlite } from "./database.testing.ts";
 import { readAccessChange } from "./access-change.ts";
 import { createAccessToken, listAccessTokens, looksLikeAccessToken, revokeAccessToken } from "./access-tokens.ts";
 import { createAccount, createFirstAdmin, listAccounts, removeAccount, setDisabled, setPassword } from "./accounts.ts";
@@ -13,16 +12,6 @@ import { verifyPassword } from "./passwords.ts";
 import { type RoleBinding, bindRole, listRoleBindings, unbindRepository, unbindRole } from "./role-bindings.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
-
-async function openHere(t: TestContext): Promise<Database> {
-  const dir = makeTempDir("signet-access-");
-  const database = await openSqlite(dir.join("signet.db"));
-  t.after(async () => {
-    await database.close();
-    dir.dispose();
-  });
-  return database;
-}
 
 const withCode = (code: string) => (error: unknown) => error instanceof SignetError && error.code === code;
 const robot = (name: string) => ({ name, kind: "robot", password: null }) as const;
@@ -293,4 +282,4 @@ function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>)
   });
 }
 
-testAccounts("sqlite", openHere);
+testAccounts("sqlite", openTestSqlite);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import { crc32 } from "node:zlib";
-import { type FakeClock, makeFakeClock, makeTempDir } from "@signet/testkit";
+import { type FakeClock, makeFakeClock } from "@signet/testkit";
 import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
+import { openTestSqlite } from "./database.testing.ts";
 import { type Access, makeAccess } from "./access.ts";
 import { createAccessToken, listAccessTokens, revokeAccessToken } from "./access-tokens.ts";
 import { createAccount, removeAccount, setDisabled, setPassword } from "./accounts.ts";
@@ -16,16 +16,6 @@ import { decide } from "./roles.ts";
 
 const PASSWORD = "hunter2-correct-horse";
 const WRONG = "hunter2-battery-staple";
-
-async function openHere(t: TestContext): Promise<Database> {
-  const dir = makeTempDir("signet-access-");
-  const database = await openSqlite(dir.join("signet.db"));
-  t.after(async () => {
-    await database.close();
-    dir.dispose();
-  });
-  return database;
-}
 
 interface Server {
   readonly database: Database;
@@ -309,4 +299,4 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
   });
 }
 
-testAuthenticate("sqlite", openHere);
+testAuthenticate("sqlite", openTestSqlite);

@@ -3,9 +3,9 @@ import { createPublicKey, randomUUID } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import { CompactSign, type JWK, SignJWT, UnsecuredJWT, exportJWK, exportSPKI, generateKeyPair, importJWK } from "jose";
 import { FormatError, InternalError } from "@signet/core";
-import { type FakeClock, makeFakeClock, makeTempDir } from "@signet/testkit";
+import { type FakeClock, makeFakeClock } from "@signet/testkit";
 import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
+import { openTestSqlite } from "./database.testing.ts";
 import { type Access, makeAccess } from "./access.ts";
 import { createAccessToken, revokeAccessToken } from "./access-tokens.ts";
 import { createAccount, removeAccount, setDisabled, setPassword } from "./accounts.ts";
@@ -20,16 +20,6 @@ const ISSUER = "https://registry.example/token";
 const SERVICE = "registry.example";
 const PASSWORD = "correct horse";
 const PUSH = "repository:team/app:pull,push";
-
-async function openHere(t: TestContext): Promise<Database> {
-  const dir = makeTempDir("signet-access-");
-  const database = await openSqlite(dir.join("signet.db"));
-  t.after(async () => {
-    await database.close();
-    dir.dispose();
-  });
-  return database;
-}
 
 class Server {
   readonly database: Database;
@@ -406,4 +396,4 @@ function flip(signature: string): string {
   return bytes.toString("base64url");
 }
 
-testBearerTokens("sqlite", openHere);
+testBearerTokens("sqlite", openTestSqlite);

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { makeTempDir } from "@signet/testkit";
 import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
+import { openTestSqlite } from "./database.testing.ts";
 import { createAccount } from "./accounts.ts";
 import {
   ACCOUNT_FREE_FAILURES,
@@ -15,16 +14,6 @@ import {
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const DAY = 24 * 3_600_000;
-
-async function openHere(t: TestContext): Promise<Database> {
-  const dir = makeTempDir("signet-access-");
-  const database = await openSqlite(dir.join("signet.db"));
-  t.after(async () => {
-    await database.close();
-    dir.dispose();
-  });
-  return database;
-}
 
 test("waits begin after the free failures, double, are bounded, and are forgotten after a day", () => {
   let count = { failures: 0, lockedUntil: null as number | null };
@@ -124,4 +113,4 @@ function testLockOut(kind: string, open: (t: TestContext) => Promise<Database>):
   });
 }
 
-testLockOut("sqlite", openHere);
+testLockOut("sqlite", openTestSqlite);
