@@ -2,15 +2,8 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Database } from "../db/database.ts";
 import { openTestSqlite } from "./database.testing.ts";
-import { createAccount } from "./accounts.ts";
-import {
-  ACCOUNT_FREE_FAILURES,
-  MAX_LOCK_MS,
-  NETWORK_FREE_FAILURES,
-  countFailure,
-  makeLockOut,
-  unlockAccount,
-} from "./lock-out.ts";
+import { createAccount, unlockAccount } from "./accounts.ts";
+import { ACCOUNT_FREE_FAILURES, MAX_LOCK_MS, NETWORK_FREE_FAILURES, countFailure, makeLockOut } from "./lock-out.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const DAY = 24 * 3_600_000;
@@ -61,7 +54,7 @@ function testLockOut(kind: string, open: (t: TestContext) => Promise<Database>):
     assert.equal(await lockOut.wait(ann, "a new network", NOW), MAX_LOCK_MS);
     assert.equal(await lockOut.wait(ann, "198.51.100.7", NOW), 0, "the owner comes in");
     assert.equal(await lockOut.wait(ann, "198.51.100.7", NOW + 91 * DAY), 0, "and the lock has ended by itself");
-    await unlockAccount(database, ann);
+    await unlockAccount(database, "ann");
     assert.equal(await lockOut.wait(ann, "a new network", NOW), 0);
   });
 
