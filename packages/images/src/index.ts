@@ -23,6 +23,8 @@ export { readFileBounded } from "./config/bounded-file.ts";
 // Transports and copies
 export type { AtomicWriteOptions } from "./config/atomic-file.ts";
 export type { BoundedReadOptions } from "./config/bounded-file.ts";
+export { MAX_YAML_BYTES, readYaml, yamlFailure } from "./config/yaml-reader.ts";
+export type { YamlFailure, YamlMap, YamlNode, YamlPlace, YamlScalar } from "./config/yaml-reader.ts";
 export type { CompanionSelection } from "./copy/companions.ts";
 export { deleteCompanions } from "./copy/delete-companions.ts";
 export type { DeletedCompanions } from "./copy/delete-companions.ts";

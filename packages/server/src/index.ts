@@ -1,9 +1,26 @@
-/** Signet's registry: images and their signatures behind every door. `openSqlite` and `openPostgresql` open its database, `openFilesystemStore` its blobs; what is about accounts, tokens and roles works on the database alone. */
+/**
+ * Signet's registry: images and their signatures behind every door. For most uses, call `loadConfig` and then `startServer`; `openDatabase` and `openBlobs` open what a
+ * configuration names, for work on it while no server runs, or beside one. Engines are loaded where they are used.
+ */
+
+// The server
+export { startServer } from "./app.ts";
+export type { RunningServer, ServerDeps } from "./app.ts";
+export { loadConfig } from "./config.ts";
+export type { ConfigSources, EffectiveSetting, LoadedConfig, ServerConfig } from "./config.ts";
+export { formatAddress } from "./config/config-values.ts";
+export type { ListenAddress } from "./config/config-values.ts";
+export { openBlobs, openDatabase } from "./storage.ts";
+
+// Storage
+export type { BlobStore, ByteRange, StoredObject, UploadState } from "./blobs/blob-store.ts";
+export type { Database, DatabaseKind, Reader, Writer } from "./db/database.ts";
+
+// Accounts, tokens and roles
 export { createAccessToken, listAccessTokens, revokeAccessToken } from "./access/access-tokens.ts";
 export type { AccessToken, NewAccessToken } from "./access/access-tokens.ts";
 export {
   createAccount,
-  createFirstAdmin,
   listAccounts,
   removeAccount,
   setDisabled,
@@ -17,11 +34,13 @@ export { importHtpasswd } from "./access/htpasswd.ts";
 export type { HtpasswdImport } from "./access/htpasswd.ts";
 export { bindRole, listRoleBindings, unbindRole } from "./access/role-bindings.ts";
 export type { BindingSubject, RoleBinding } from "./access/role-bindings.ts";
-export type { Binding } from "./access/roles.ts";
+export { actionsOfRole } from "./access/roles.ts";
+export type { Action, Binding } from "./access/roles.ts";
 export { rotateTokenKey } from "./access/token-keys.ts";
 export type { TokenAlgorithm } from "./access/token-keys.ts";
-export type { BlobStore, ByteRange, StoredObject, UploadState } from "./blobs/blob-store.ts";
-export { openFilesystemStore } from "./blobs/filesystem.ts";
-export type { Database, DatabaseKind, Reader, Writer } from "./db/database.ts";
-export { openPostgresql } from "./db/postgresql.ts";
-export { openSqlite } from "./db/sqlite.ts";
+
+// The audit log
+export type { AuditAction, AuditEvent } from "./audit/audit-entry.ts";
+export { appendAudit, auditedDatabase } from "./audit/audit-log.ts";
+export { verifyAuditLog } from "./audit/audit-verification.ts";
+export type { AuditAnchor, AuditFault, AuditReport } from "./audit/audit-verification.ts";

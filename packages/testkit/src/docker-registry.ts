@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
+import { findFreePort } from "./free-port.ts";
 import { makeTempDir } from "./temp-dir.ts";
 import { findTool } from "./tools.ts";
 import type { TlsCertificates } from "./tls-certificates.ts";
@@ -103,18 +104,6 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
     await dispose();
     throw error;
   }
-}
-
-/** A port that is free now; for a registry that does not say which one it took. */
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Waits until something accepts connections there. @param ended rejects when the registry has ended */

@@ -11,6 +11,10 @@ export { makeGpgHome } from "./gpg-home.ts";
 export type { GpgAlgorithm, GpgHome, GpgKey, GpgKeyOptions } from "./gpg-home.ts";
 export { makeSeededRandom } from "./seeded-random.ts";
 export type { SeededRandom } from "./seeded-random.ts";
+export { startPostgresql } from "./postgresql.ts";
+export type { Postgresql } from "./postgresql.ts";
+export { startS3Server } from "./s3-server.ts";
+export type { S3Server } from "./s3-server.ts";
 export { startPodmanService } from "./podman-service.ts";
 export type { PodmanService } from "./podman-service.ts";
 export { startLoopbackServer } from "./loopback-server.ts";
@@ -19,6 +23,7 @@ export { makeTempDir } from "./temp-dir.ts";
 export type { TempDir } from "./temp-dir.ts";
 export { makeTlsCertificates } from "./tls-certificates.ts";
 export type { TlsCertificates } from "./tls-certificates.ts";
+export { builtToolsFolder, versitygwFolder, versitygwModule } from "./versitygw.ts";
 export { DEFAULT_TIMEOUT_MS, findTool, requireTool, run, runChecked, toolPackages } from "./tools.ts";
 export type { RunOptions, RunResult, ToolName } from "./tools.ts";
 

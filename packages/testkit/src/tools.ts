@@ -1,16 +1,29 @@
 /** Finding and running the real tools that tests compare Signet with. A missing tool is loud: the test is skipped with the reason, or fails with CI=true. */
 
 import { spawn } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
 import type { TestContext } from "node:test";
+import { versitygwFolder } from "./versitygw.ts";
+
+/** Executables that tests use and Debian packages bring. */
+type PackagedTool =
+  | "docker-registry"
+  | "gpg"
+  | "gpgconf"
+  | "gpgv"
+  | "openssl"
+  | "patch"
+  | "podman"
+  | "postgres"
+  | "skopeo";
 
 /** Executables that tests use. */
-export type ToolName = "docker-registry" | "gpg" | "gpgconf" | "gpgv" | "openssl" | "patch" | "podman" | "skopeo";
+export type ToolName = PackagedTool | "versitygw";
 
-/** The Debian package that brings each. */
-export const toolPackages: Readonly<Record<ToolName, string>> = {
+/** The Debian package that brings each. `versitygw` has none: `npm test` builds it. */
+export const toolPackages: Readonly<Record<PackagedTool, string>> = {
   "docker-registry": "docker-registry",
   gpg: "gnupg",
   gpgconf: "gpgconf",
@@ -18,15 +31,31 @@ export const toolPackages: Readonly<Record<ToolName, string>> = {
   openssl: "openssl",
   patch: "patch",
   podman: "podman",
+  postgres: "postgresql",
   skopeo: "skopeo",
 };
 
 /** Where a plain user's PATH does not look, but Debian puts some of the tools. */
 const extraDirectories: readonly string[] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/** The absolute path of an executable on the PATH (and the sbin directories), or undefined. */
+/** Debian keeps PostgreSQL's server programs off the PATH, a folder a version. */
+const postgresqlRoot = "/usr/lib/postgresql";
+
+function postgresqlDirectories(): readonly string[] {
+  try {
+    const versions = readdirSync(postgresqlRoot).filter((name) => /^\d+$/.test(name));
+    return versions
+      .sort((one, other) => Number(other) - Number(one))
+      .map((version) => join(postgresqlRoot, version, "bin"));
+  } catch {
+    return []; // Not installed, or not Debian.
+  }
+}
+
+/** The absolute path of an executable on the PATH (and the places off it where tools of the tests are kept), or undefined. */
 export function findTool(name: string): string | undefined {
-  const directories = [...(process.env["PATH"] ?? "").split(delimiter), ...extraDirectories];
+  const onPath = (process.env["PATH"] ?? "").split(delimiter);
+  const directories = [...onPath, ...extraDirectories, ...postgresqlDirectories(), versitygwFolder()];
   for (const directory of directories) {
     if (directory === "") continue;
     const path = join(directory, name);
@@ -48,7 +77,11 @@ export function findTool(name: string): string | undefined {
 export function requireTool(t: TestContext, name: ToolName): string | undefined {
   const path = findTool(name);
   if (path !== undefined) return path;
-  const message = `${name} is missing; install it with: apt-get install ${toolPackages[name]}`;
+  const advice =
+    name === "versitygw"
+      ? "`npm test` builds it where it can"
+      : `install it with: apt-get install ${toolPackages[name]}`;
+  const message = `${name} is missing; ${advice}`;
   if (process.env["CI"] === "true") throw new Error(message);
   t.skip(message);
   return undefined;

@@ -32,11 +32,25 @@ function firstWords(commands: readonly Command[]): readonly string[] {
   return [...new Set(commands.map((command) => command.name.split(" ")[0]!))];
 }
 
-function groups(commands: readonly Command[]): ReadonlyMap<string, readonly Command[]> {
-  const found = new Map<string, Command[]>();
+/** A word that may follow in a command's name, and what it does; of a group, its own words. */
+interface NextWord {
+  readonly word: string;
+  readonly summary: string;
+}
+
+/** The words that may follow the first ones of a name: after `keys`, `admin` and `admin user`. */
+function groups(commands: readonly Command[]): ReadonlyMap<string, readonly NextWord[]> {
+  const found = new Map<string, NextWord[]>();
   for (const command of commands) {
-    const [first, second] = command.name.split(" ");
-    if (second !== undefined) found.set(first!, [...(found.get(first!) ?? []), command]);
+    const words = command.name.split(" ");
+    for (let length = 1; length < words.length; length++) {
+      const prefix = words.slice(0, length).join(" ");
+      const members = found.get(prefix) ?? [];
+      found.set(prefix, members);
+      const word = words[length]!;
+      const summary = length === words.length - 1 ? command.summary : `signet ${prefix} ${word} …`;
+      if (!members.some((member) => member.word === word)) members.push({ word, summary });
+    }
   }
   return found;
 }
@@ -65,19 +79,22 @@ function writeBash(commands: readonly Command[]): string {
   });
   const inGroups = [...groups(commands)].map(
     ([group, members]) =>
-      `    ${group}) COMPREPLY=($(compgen -W "${members.map((member) => member.name.split(" ")[1]).join(" ")}" -- "$current")) ;;`,
+      `    "${group}") COMPREPLY=($(compgen -W "${members.map((member) => member.word).join(" ")}" -- "$current")) ;;`,
   );
   return `# bash completion for signet
 _signet() {
-  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command=\${COMP_WORDS[1]}
+  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command=\${COMP_WORDS[1]} depth=2
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
     COMPREPLY=($(compgen -W "${firstWords(commands).join(" ")} help" -- "$current"))
     return
   fi
-  case "$command" in
-    ${[...groups(commands).keys()].join("|")}) ((COMP_CWORD > 2)) && command="$command \${COMP_WORDS[2]}" ;;
-  esac
+  while ((COMP_CWORD > depth)); do
+    case "$command" in
+      ${[...groups(commands).keys()].map((group) => `"${group}"`).join("|")}) command="$command \${COMP_WORDS[depth]}"; ((depth++)) ;;
+      *) break ;;
+    esac
+  done
   case "$command" in
 ${[...inGroups, ...cases].join("\n")}
     help) COMPREPLY=($(compgen -W "${firstWords(commands).join(" ")}" -- "$current")) ;;
@@ -97,10 +114,7 @@ function writeZsh(commands: readonly Command[]): string {
   const described = (name: string, summary: string): string => `'${zshText(name)}:${zshText(summary)}'`;
   const summaryOf = (word: string): string =>
     commands.find((command) => command.name === word)?.summary ??
-    commands
-      .filter((command) => command.name.startsWith(`${word} `))
-      .map((command) => command.name.split(" ")[1])
-      .join(", ");
+    (groups(commands).get(word) ?? []).map((member) => member.word).join(", ");
   const cases = commands.map((command) => {
     const options = optionsOf(command).map((option) => `        ${zshOption(option)}`);
     const choices = command.arguments[0]?.choices;
@@ -113,8 +127,8 @@ function writeZsh(commands: readonly Command[]): string {
     ].join("\n");
   });
   const inGroups = [...groups(commands)].map(([group, members]) => {
-    const words = members.map((member) => described(member.name.split(" ")[1]!, member.summary)).join(" ");
-    return `    ${group}) local -a members=(${words}); _describe 'command' members ;;`;
+    const words = members.map((member) => described(member.word, member.summary)).join(" ");
+    return `    '${group}') local -a members=(${words}); _describe 'command' members ;;`;
   });
   return `#compdef signet
 # zsh completion for signet
@@ -127,9 +141,12 @@ _signet() {
     _describe 'command' commands
     return
   fi
-  case $command in
-    ${[...groups(commands).keys()].join("|")}) if ((CURRENT > 3)); then command="$command $words[3]"; shift words; ((CURRENT--)); fi ;;
-  esac
+  while ((CURRENT > 3)); do
+    case $command in
+      ${[...groups(commands).keys()].map((group) => `'${group}'`).join("|")}) command="$command $words[3]"; shift words; ((CURRENT--)) ;;
+      *) break ;;
+    esac
+  done
   shift words; ((CURRENT--))
   case $command in
 ${[...inGroups, ...cases].join("\n")}
@@ -170,11 +187,12 @@ function writeFish(commands: readonly Command[]): string {
     lines.push(`complete -c signet -n __fish_use_subcommand -a ${word} -d ${quoted(summary)}`);
   }
   for (const [group, members] of groups(commands)) {
-    const words = members.map((member) => member.name.split(" ")[1]!);
-    const condition = `'__fish_seen_subcommand_from ${group}; and not __fish_seen_subcommand_from ${words.join(" ")}'`;
-    members.forEach((member, index) => {
-      lines.push(`complete -c signet -n ${condition} -a ${words[index]} -d ${quoted(member.summary)}`);
-    });
+    const words = members.map((member) => member.word);
+    const seen = group.split(" ").map((word) => `__fish_seen_subcommand_from ${word}`);
+    const condition = `'${seen.join("; and ")}; and not __fish_seen_subcommand_from ${words.join(" ")}'`;
+    for (const { word, summary } of members) {
+      lines.push(`complete -c signet -n ${condition} -a ${word} -d ${quoted(summary)}`);
+    }
   }
   for (const command of commands) {
     const condition = `'${command.name

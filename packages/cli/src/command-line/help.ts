@@ -50,11 +50,15 @@ export function describeProgram(commands: readonly Command[], group?: string): r
 /** For words that are no command. */
 export function unknownCommand(words: readonly string[], commands: readonly Command[]): UsageError {
   const names = commands.map((command) => command.name);
-  const group = names.filter((name) => name.startsWith(`${words[0]} `));
-  const called = words.slice(0, group.length > 0 ? 2 : 1).join(" ");
+  // As many words as begin some name, and the one after them, which does not.
+  let known = 0;
+  const prefix = (): string => words.slice(0, known + 1).join(" ");
+  while (known < words.length && names.some((name) => name.startsWith(`${prefix()} `))) known++;
+  const called = prefix();
   const nearest = findNearest(called, names);
   if (nearest !== undefined)
     return usage(`unknown command ${called}`, undefined, `did you mean \`signet ${nearest}\`?`);
+  const group = known === 0 ? [] : names.filter((name) => name.startsWith(`${words.slice(0, known).join(" ")} `));
   return usage(
     `unknown command ${called}`,
     undefined,

@@ -9,7 +9,7 @@ import {
   plainValue,
   readYaml,
   yamlFailure,
-} from "./yaml-reader.ts";
+} from "../config/yaml-reader.ts";
 
 /** Bytes: the largest file read. */
 export const MAX_POLICY_TEST_BYTES: number = MAX_YAML_BYTES;
@@ -88,9 +88,9 @@ export interface PolicyTestFile {
  * @throws PolicyError `policy-tests-malformed` with file, line and column, also for a file without cases
  */
 export function parsePolicyTests(bytes: Uint8Array, file: string): PolicyTestFile {
-  const fail = yamlFailure(file);
+  const fail = yamlFailure(file, "policy-tests-malformed");
   const root = membersOf(
-    readYaml(bytes, file),
+    readYaml(bytes, fail),
     ["root", "policy", "registries.d", "time", "cases"],
     "a file of policy tests",
     fail,

@@ -1,15 +1,25 @@
-/** Databases for tests of access: each suite gets a function that opens an empty one, and closes it with the test. */
-import type { TestContext } from "node:test";
-import { makeTempDir } from "@signet/testkit";
+/** Runs the suites of access on both engines. For tests only. */
+import test, { type TestContext } from "node:test";
+import { findTool } from "@signet/testkit";
 import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
+import { forEachDatabase } from "../db/databases.testing.ts";
 
-export async function openTestSqlite(t: TestContext): Promise<Database> {
-  const dir = makeTempDir("signet-access-");
-  const database = await openSqlite(dir.join("signet.db"));
-  t.after(async () => {
-    await database.close();
-    dir.dispose();
+/** Opens an empty database, closed with the test. */
+export type OpenDatabase = (t: TestContext) => Promise<Database>;
+
+/** Declares `suite` once for each engine; where PostgreSQL is missing, one test says so and is skipped. */
+export function forEachAccessDatabase(suite: (open: OpenDatabase) => void): void {
+  forEachDatabase((make, kind) => {
+    if (kind === "postgresql" && findTool("postgres") === undefined) {
+      test("access", async (t) => {
+        await make(t);
+      });
+      return;
+    }
+    suite(async (t) => {
+      const place = await make(t);
+      if (place === undefined) throw new Error("the database is missing");
+      return await place.open();
+    });
   });
-  return database;
 }

@@ -48,10 +48,16 @@ export interface BlobStore {
    * @throws StoreError `store-busy`, `disk-full`, `blob-store-unusable`, or `blob-missing` when the upload is gone
    */
   append(state: UploadState, chunks: AsyncIterable<Uint8Array>): Promise<UploadState>;
-  /** Reads an upload's bytes again from the start, up to `received`: for the digest, where the process that began it is gone. */
+  /**
+   * Reads an upload's bytes again from the start, up to `received`: for the digest, where the process that began it is gone. Afterwards it can only be finished, given
+   * up, or read again: S3 has to put it together first.
+   */
   readUpload(state: UploadState): AsyncIterable<Uint8Array>;
   /**
-   * Makes an upload a blob and returns its place. The upload is gone afterwards.
+   * Makes an upload a blob and returns its place. The upload is gone afterwards; asked again, as when the answer was lost, it says the same place where it can.
+   *
+   * Whoever finishes saves the blob's row and removes the upload's row, where its state is still the one that was finished, in one transaction; and takes the blob as not
+   * made where that row is gone or has moved. Whoever gives an upload up removes its row first. So of finishing, appending and giving up at the same time only one counts.
    * @throws StoreError as `append`; after `blob-missing` only a new upload helps
    */
   finish(state: UploadState): Promise<string>;

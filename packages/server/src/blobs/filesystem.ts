@@ -22,7 +22,6 @@ import { SignetError, StoreError } from "@signet/core";
 import { fileError } from "@signet/images";
 import type { BlobStore, ByteRange, StoredObject, UploadState } from "./blob-store.ts";
 import {
-  busyUpload,
   checkLocation,
   isName,
   isSize,
@@ -32,6 +31,7 @@ import {
   missingUpload,
   parseDetails,
 } from "./place-grammar.ts";
+import { UploadTurns } from "./upload-turns.ts";
 
 /** Bytes gathered before they are written: a system call for each packet would cost more than the writing. */
 const WRITE_BYTES = 1024 * 1024;
@@ -79,8 +79,7 @@ class FilesystemStore implements BlobStore {
   readonly #uploads: string;
   /** Files that this process made and nobody else writes to, with the bytes that were acknowledged. */
   readonly #owned = new Map<string, number>();
-  /** Uploads that a request of this process is working on. */
-  readonly #busy = new Set<string>();
+  readonly #turns = new UploadTurns();
 
   constructor(root: string) {
     this.#root = root;
@@ -109,7 +108,7 @@ class FilesystemStore implements BlobStore {
 
   async append(state: UploadState, chunks: AsyncIterable<Uint8Array>): Promise<UploadState> {
     const upload = parse(state);
-    return this.#alone(upload, async () => {
+    return this.#turns.take(upload.id, async () => {
       const { kept, name, size } = await this.#writable(upload);
       const added = await this.#write(name, size, chunks);
       return print({ id: upload.id, segments: [...kept, { name, size: size + added }] });
@@ -138,7 +137,7 @@ class FilesystemStore implements BlobStore {
 
   async finish(state: UploadState): Promise<string> {
     const upload = parse(state);
-    return this.#alone(upload, async () => {
+    return this.#turns.take(upload.id, async () => {
       const { segments } = upload;
       const [only] = segments;
       if (segments.length === 1 && only !== undefined) {
@@ -159,7 +158,7 @@ class FilesystemStore implements BlobStore {
 
   async abort(state: UploadState): Promise<void> {
     const upload = parse(state);
-    await this.#alone(upload, () => this.#removeSegments(upload.segments));
+    await this.#turns.take(upload.id, () => this.#removeSegments(upload.segments));
   }
 
   async open(location: string, range?: ByteRange): Promise<Readable> {
@@ -199,7 +198,7 @@ class FilesystemStore implements BlobStore {
       if (!isName(random) || !(isName(id) || id === "ping")) continue;
       const path = join(this.#uploads, name);
       const stats = await fileIfThere(path);
-      if (stats === undefined || stats.mtime >= before || this.#busy.has(id) || (await isKnown(id))) continue;
+      if (stats === undefined || stats.mtime >= before || this.#turns.isBusy(id) || (await isKnown(id))) continue;
       await this.#removeUploadFile(name);
       removed += 1;
     }
@@ -223,17 +222,6 @@ class FilesystemStore implements BlobStore {
   close(): Promise<void> {
     this.#owned.clear();
     return Promise.resolve();
-  }
-
-  /** @throws StoreError `store-busy` when a request of this process is working on the upload */
-  async #alone<T>({ id }: Upload, work: () => Promise<T>): Promise<T> {
-    if (this.#busy.has(id)) throw busyUpload(id);
-    this.#busy.add(id);
-    try {
-      return await work();
-    } finally {
-      this.#busy.delete(id);
-    }
   }
 
   /** The file that goes on behind the state: its last one, if that is ours and nothing was acknowledged behind; else a new one. */
@@ -347,7 +335,8 @@ class FilesystemStore implements BlobStore {
     }
     return createReadStream(path, {
       fd: descriptor,
-      highWaterMark: READ_BYTES,
+      // No larger than what there is to read: a small blob must not cost a large buffer.
+      highWaterMark: range === undefined ? READ_BYTES : Math.min(READ_BYTES, range.last - range.first + 1),
       ...(range !== undefined && { start: range.first, end: range.last }),
     });
   }

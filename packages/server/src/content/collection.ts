@@ -2,6 +2,7 @@
  * Garbage collection, while serving: what no version holds, nothing waits for and nobody touched for a while goes; first the rows, in transactions that look again, then
  * the bytes. It may be stopped anywhere and begun again.
  */
+import { setImmediate } from "node:timers/promises";
 import { sql } from "kysely";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Database, Writer } from "../db/database.ts";
@@ -74,6 +75,8 @@ async function repeat(signal: AbortSignal | undefined, batch: () => Promise<numb
     signal?.throwIfAborted();
     const count = await batch();
     total += count;
+    // SQLite answers without ever going through the event loop: requests must come between two batches.
+    await setImmediate();
     if (count < BATCH) return total;
   }
 }
@@ -234,8 +237,12 @@ async function removeStrays(
     if (batch.length === BATCH) await flush();
   }
   await flush();
-  strays += await store.removeStaleUploads(new Date(before), async (details) => {
-    const row = await database.read.selectFrom("upload").select("id").where("state", "=", details).executeTakeFirst();
+  strays += await store.removeStaleUploads(new Date(before), async (mark) => {
+    const row = await database.read
+      .selectFrom("upload")
+      .select("id")
+      .where("state", "like", `%${mark}%`)
+      .executeTakeFirst();
     return row !== undefined;
   });
   return strays;

@@ -1,5 +1,7 @@
 /** What a repository version holds, and how the next one comes about. */
 import { type RawBuilder, type SqlBool, sql } from "kysely";
+import { appendAudit } from "../audit/audit-log.ts";
+import { describeContentChange } from "../audit/content-change.ts";
 import type { Reader, Writer } from "../db/database.ts";
 import type { UnitKind } from "../db/schema.ts";
 import type { LockedRepository, ServedRepository } from "./repositories.ts";
@@ -150,6 +152,11 @@ export async function commitVersion(
     .execute();
   await writer.updateTable("repository").set({ latest_version: number }).where("id", "=", repository.id).execute();
   await squashVersions(writer, repository.id, number - repository.retainVersions);
+  const removed = change.remove;
+  await appendAudit(
+    writer,
+    describeContentChange({ repository: repository.name, version: number, added, removed, by, at: now }),
+  );
   return number;
 }
 

@@ -2,7 +2,7 @@
 import { type Hash, createHash, randomUUID } from "node:crypto";
 import { type Digest, digestAlgorithm } from "@signet/core";
 import type { BlobStore, UploadState } from "../blobs/blob-store.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Writer } from "../db/database.ts";
 import { type StoredBlob, addBlob } from "./blobs.ts";
 import { ContentError } from "./content-error.ts";
 import { ensureRepository } from "./repositories.ts";
@@ -17,6 +17,12 @@ export interface Upload {
   readonly id: string;
   readonly path: string;
   readonly state: UploadState;
+}
+
+/** What an upload is after bytes came. */
+interface Received {
+  readonly state: UploadState;
+  readonly running: RunningHash;
 }
 
 /** A request that works on an upload. */
@@ -51,7 +57,8 @@ export class Uploads {
   async begin(path: string, account: string, now: number): Promise<Upload> {
     const state = await this.#store.begin();
     const id = randomUUID();
-    await this.#database.write(async (writer) => {
+    // Not yet promised to anybody: after a loss of power the client begins anew.
+    await this.#database.note(async (writer) => {
       const { repositoryId } = await ensureRepository(writer, path, now);
       await writer
         .insertInto("upload")
@@ -92,7 +99,8 @@ export class Uploads {
   async append(upload: Upload, chunks: AsyncIterable<Uint8Array>, now: number): Promise<Upload> {
     return await this.#alone(upload.id, async (interruption) => {
       const { state } = await this.#receive(upload, chunks, interruption);
-      await this.#database.write(async (writer) => {
+      // After a loss of power an older state may be back; its bytes are durable as well.
+      await this.#database.note(async (writer) => {
         const changed = await writer
           .updateTable("upload")
           .set({ received: state.received, state: state.details, updated_at: now })
@@ -111,23 +119,29 @@ export class Uploads {
    */
   async finish(upload: Upload, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
     return await this.#alone(upload.id, async (interruption) => {
-      const { state, running } = await this.#receive(upload, chunks, interruption);
-      this.#hashes.delete(upload.id);
-      const algorithm = digestAlgorithm(digest);
-      const hash = algorithm === "sha256" ? running.hash : await this.#hashAgain(state, algorithm);
-      const found = `${algorithm}:${hash.digest("hex")}`;
-      if (found !== digest) {
-        await this.#forget(upload.id);
-        await this.#store.abort(state);
-        throw new ContentError("digest-mismatch", `the ${state.received} bytes have the digest ${found}`, { digest });
-      }
-      const location = await this.#store.finish(state);
-      const blob = { digest, size: state.received, location };
-      await addBlob(this.#database, this.#store, blob, upload.path, now, async (writer) => {
+      const received = await this.#receive(upload, chunks, interruption);
+      return await this.#complete(upload, received, digest, now, async (writer) => {
         const gone = await writer.deleteFrom("upload").where("id", "=", upload.id).executeTakeFirst();
         if (gone.numDeletedRows === 0n) throw conflict(upload.id);
       });
-      return blob;
+    });
+  }
+
+  /**
+   * Takes a whole blob at once, pending in its repository when this resolves.
+   * @throws ContentError `digest-mismatch`
+   */
+  async take(path: string, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
+    const upload = { id: randomUUID(), path, state: await this.#store.begin() };
+    return await this.#alone(upload.id, async (interruption) => {
+      try {
+        const received = await this.#receive(upload, chunks, interruption);
+        return await this.#complete(upload, received, digest, now, () => Promise.resolve());
+      } catch (error) {
+        // Nobody can go on with it.
+        await this.#store.abort(upload.state).catch(() => undefined);
+        throw error;
+      }
     });
   }
 
@@ -140,17 +154,35 @@ export class Uploads {
     });
   }
 
+  async #complete(
+    { id, path }: Upload,
+    { state, running }: Received,
+    digest: Digest,
+    now: number,
+    finish: (writer: Writer) => Promise<void>,
+  ): Promise<StoredBlob> {
+    this.#hashes.delete(id);
+    const algorithm = digestAlgorithm(digest);
+    const hash = algorithm === "sha256" ? running.hash : await this.#hashAgain(state, algorithm);
+    const found = `${algorithm}:${hash.digest("hex")}`;
+    if (found !== digest) {
+      await this.#forget(id);
+      await this.#store.abort(state);
+      throw new ContentError("digest-mismatch", `the ${state.received} bytes have the digest ${found}`, { digest });
+    }
+    const location = await this.#store.finish(state);
+    const blob = { digest, size: state.received, location };
+    await addBlob(this.#database, this.#store, blob, path, now, finish);
+    return blob;
+  }
+
   async #forget(id: string): Promise<void> {
     await this.#database.write(async (writer) => {
       await writer.deleteFrom("upload").where("id", "=", id).execute();
     });
   }
 
-  async #receive(
-    upload: Upload,
-    chunks: AsyncIterable<Uint8Array>,
-    interruption: Interruption,
-  ): Promise<{ readonly state: UploadState; readonly running: RunningHash }> {
+  async #receive(upload: Upload, chunks: AsyncIterable<Uint8Array>, interruption: Interruption): Promise<Received> {
     const { hash } = await this.#takeHash(upload);
     let received = upload.state.received;
     const state = await this.#store.append(upload.state, hashed(chunks));

@@ -292,9 +292,9 @@ export interface SettingTable {
   value: string;
 }
 
-/** What caches are checked against, one row a scope: `access` (accounts, roles, tokens) and `trust` (keys, server policy). */
+/** What caches are checked against, one row a scope: `access` (accounts, roles, tokens) and `trust` (keys, server policy); `audit` counts the entries of the log. */
 export interface ChangeTable {
-  scope: "access" | "trust";
+  scope: "access" | "audit" | "trust";
   number: number;
 }
 

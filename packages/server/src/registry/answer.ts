@@ -98,7 +98,7 @@ export function nextPage(path: string, parameters: Readonly<Record<string, strin
 export async function readBody(
   request: IncomingMessage,
   maxBytes: number,
-  code: "MANIFEST_INVALID" | "SIGNATURE_INVALID",
+  code: "MANIFEST_INVALID" | "SIGNATURE_INVALID" | "UNSUPPORTED",
 ): Promise<Buffer> {
   const tooLarge = (): RegistryError =>
     new RegistryError(code, `the body has more than ${maxBytes} bytes`, { status: 413 });

@@ -1,4 +1,5 @@
 /** Blobs: OCI distribution specification 1.1, "Pulling blobs", "Deleting Blobs". */
+import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import type { Digest } from "@signet/core";
 import type { BlobStore, ByteRange } from "../blobs/blob-store.ts";
@@ -6,25 +7,43 @@ import type { StoredBlob } from "../content/blobs.ts";
 import { deleteBlob } from "../content/deletion.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import type { Database } from "../db/database.ts";
-import { type Exchange, answer, answerIfUnchanged } from "./answer.ts";
+import { type CompleteAnswer, type Exchange, answer, answerIfUnchanged } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
 
-/** Answers GET and HEAD, whole or one range. */
-export async function serveBlob(store: BlobStore, exchange: Exchange, blob: StoredBlob): Promise<void> {
-  const { request, response } = exchange;
-  const { digest } = blob;
-  if (answerIfUnchanged(exchange, digest)) return;
-  const headers = {
+/**
+ * Bytes of a blob that is read whole and kept among the answers: configs and the payloads of signatures are smaller, and are asked for at every pull. For those the
+ * system calls of a stream cost more than the bytes.
+ */
+export const MAX_KEPT_BLOB_BYTES: number = 64 * 1024;
+
+function headersOf(digest: string): Record<string, string> {
+  return {
     "content-type": "application/octet-stream",
     "docker-content-digest": digest,
     etag: `"${digest}"`,
     "accept-ranges": "bytes",
     "cache-control": "private, max-age=31536000, immutable",
   };
-  const range = readRange(request.headers.range, String(request.headers["if-range"] ?? ""), digest, blob.size);
-  const length = range === undefined ? blob.size : range.last - range.first + 1;
-  const partial = range === undefined ? {} : { "content-range": `bytes ${range.first}-${range.last}/${blob.size}` };
+}
+
+/** The answer to GET and HEAD of a small blob. */
+export async function makeBlobAnswer(store: BlobStore, blob: StoredBlob): Promise<CompleteAnswer> {
+  const { digest, size, location } = blob;
+  const body = size === 0 ? Buffer.alloc(0) : await buffer(await store.open(location, { first: 0, last: size - 1 }));
+  return { status: 200, headers: headersOf(digest), body, tag: digest };
+}
+
+/** Answers GET and HEAD, whole or one range. */
+export async function serveBlob(store: BlobStore, exchange: Exchange, blob: StoredBlob): Promise<void> {
+  const { request, response } = exchange;
+  const { digest, size } = blob;
+  if (answerIfUnchanged(exchange, digest)) return;
+  const headers = headersOf(digest);
+  const range = readRange(request.headers.range, String(request.headers["if-range"] ?? ""), digest, size);
+  const { first, last } = range ?? { first: 0, last: size - 1 };
+  const length = last - first + 1;
+  const partial = range === undefined ? {} : { "content-range": `bytes ${first}-${last}/${size}` };
   const status = range === undefined ? 200 : 206;
   if (request.method === "HEAD" || length === 0) {
     response.writeHead(status, { ...headers, ...partial, "content-length": length });
@@ -32,7 +51,8 @@ export async function serveBlob(store: BlobStore, exchange: Exchange, blob: Stor
     return;
   }
   // Opened before the status is sent: bytes that cannot be read are an error, not an answer that breaks off.
-  const stream = await store.open(blob.location, range);
+  const stream = await store.open(blob.location, { first, last });
+  if (response.destroyed) return void stream.destroy();
   response.writeHead(status, { ...headers, ...partial, "content-length": length });
   await pipeline(stream, response);
 }

@@ -115,7 +115,9 @@ void describe("skopeo and podman", () => {
     demandSignatures(bench);
     await succeed(home.podman(["rmi", "--all", "--force"]));
     await succeed(home.podman(["pull", target]));
-    const inspected = JSON.parse(await succeed(home.skopeo(["list-tags", `docker://${registry.host}/to/there`])));
+    const inspected: unknown = JSON.parse(
+      await succeed(home.skopeo(["list-tags", `docker://${registry.host}/to/there`])),
+    );
     assert.deepEqual((inspected as { Tags: string[] }).Tags, ["v2"]);
   });
 

@@ -7,7 +7,7 @@ import { type StoredManifest, findManifest, putManifest } from "../content/manif
 import { isTagName } from "../content/names.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { resolveTag } from "../content/tags.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
 import { type CompleteAnswer, type Exchange, answer, readBody } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
@@ -18,12 +18,12 @@ const MAX_TAGS = 64;
 
 /** The answer to GET and HEAD. */
 export async function makeManifestAnswer(
-  database: Database,
+  reader: Reader,
   served: ServedRepository,
   reference: ManifestReference,
 ): Promise<CompleteAnswer> {
-  const digest = "digest" in reference ? reference.digest : await resolveTag(database.read, served, reference.tag);
-  const manifest = digest === undefined ? undefined : await findManifest(database.read, served, digest);
+  const digest = "digest" in reference ? reference.digest : await resolveTag(reader, served, reference.tag);
+  const manifest = digest === undefined ? undefined : await findManifest(reader, served, digest);
   if (manifest === undefined) throw new RegistryError("MANIFEST_UNKNOWN", reference);
   const headers = manifestHeaders(manifest, "digest" in reference);
   return { status: 200, headers, body: manifest.bytes, tag: manifest.digest };

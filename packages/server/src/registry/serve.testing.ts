@@ -5,7 +5,7 @@ import { openFilesystemStore } from "../blobs/filesystem.ts";
 import type { Database } from "../db/database.ts";
 import { openSqlite } from "../db/sqlite.ts";
 import type { Action, Caller, Gate } from "./caller.ts";
-import { DataPlane } from "./data-plane.ts";
+import { DataPlane, type DataPlaneOptions } from "./data-plane.ts";
 
 export interface ServedRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`. */
@@ -15,7 +15,9 @@ export interface ServedRegistry extends AsyncDisposable {
   readonly blobs: BlobStore;
   /** What clients were not told. */
   readonly failures: readonly unknown[];
-  /** Milliseconds that the registry's clock is ahead. */
+  /** The registry's clock. */
+  now(): number;
+  /** Sets it forward. */
   advance(milliseconds: number): void;
   request(method: string, path: string, body?: Uint8Array | string, headers?: Record<string, string>): Promise<Answer>;
 }
@@ -33,17 +35,22 @@ export interface Answer {
 export type Rights = (account: string, action: Action, path: string) => boolean;
 
 /** Starts a registry on SQLite and files. */
-export async function serveRegistry(rights: Rights = () => true): Promise<ServedRegistry> {
+export async function serveRegistry(
+  rights: Rights = () => true,
+  options: Pick<DataPlaneOptions, "names" | "onJudged"> = {},
+): Promise<ServedRegistry> {
   const dir = makeTempDir("signet-registry-");
   const database = await openSqlite(dir.join("signet.db"));
   const blobs = await openFilesystemStore(dir.join("blobs"));
   const failures: unknown[] = [];
   let ahead = 0;
+  const now = (): number => Date.now() + ahead;
   const plane = new DataPlane({
     database,
     blobs,
     gate: makeGate(rights),
-    now: () => Date.now() + ahead,
+    now,
+    ...options,
     onFailure: (error) => failures.push(error),
   });
   const server = await startLoopbackServer((request, response) => {
@@ -57,6 +64,7 @@ export async function serveRegistry(rights: Rights = () => true): Promise<Served
     database,
     blobs,
     failures,
+    now,
     advance: (milliseconds) => void (ahead += milliseconds),
     request: async (method, path, body, headers = {}) => {
       const answer = await fetch(`${server.url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });

@@ -279,5 +279,5 @@ export async function createRegistryTables(db: Kysely<unknown>, kind: DatabaseKi
     .addColumn("hash", "text", (column) => column.notNull())
     .execute();
 
-  await sql`insert into change (scope, number) values ('access', 1), ('trust', 1)`.execute(db);
+  await sql`insert into change (scope, number) values ('access', 1), ('audit', 0), ('trust', 1)`.execute(db);
 }

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { PolicyError } from "@signet/core";
-import { MAX_YAML_BYTES, plainValue, readYaml } from "./yaml-reader.ts";
+import { MAX_YAML_BYTES, plainValue, readYaml, yamlFailure } from "./yaml-reader.ts";
 
-const read = (text: string): unknown => plainValue(readYaml(new TextEncoder().encode(text), "t.yaml"));
+const fail = yamlFailure("t.yaml", "policy-tests-malformed");
+const read = (text: string): unknown => plainValue(readYaml(new TextEncoder().encode(text), fail));
 
 function failsAt(place: string, problem: RegExp): (error: unknown) => true {
   return (error) => {
@@ -64,8 +65,8 @@ describe("the strict reader of YAML", () => {
   }
 
   test("what is not text, or too large, is refused", () => {
-    assert.throws(() => readYaml(Uint8Array.of(0x61, 0xff), "t.yaml"), failsAt("", /UTF-8/));
-    assert.throws(() => readYaml(new Uint8Array(MAX_YAML_BYTES + 1), "t.yaml"), failsAt("", /limit/));
+    assert.throws(() => readYaml(Uint8Array.of(0x61, 0xff), fail), failsAt("", /UTF-8/));
+    assert.throws(() => readYaml(new Uint8Array(MAX_YAML_BYTES + 1), fail), failsAt("", /limit/));
   });
 
   test("aliases of aliases and deep nesting end with an error, not with the memory", () => {

@@ -1,5 +1,5 @@
 /** YAML as data with places, read strictly: for documents that decide something, where a typing error must not pass for silence. */
-import { PolicyError } from "@signet/core";
+import { type ErrorCode, PolicyError } from "@signet/core";
 import { type Document, LineCounter, type Node, type Pair, isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml";
 
 /** Bytes: the largest document read. A thousand cases fit; the parser needs seconds for hostile text of much more. */
@@ -51,11 +51,14 @@ export interface YamlScalar extends YamlNodeBase {
 /** Fails with the place in front of the problem. */
 export type YamlFailure = (place: YamlPlace | undefined, problem: string, hint?: string) => PolicyError;
 
-/** Errors of one file. */
-export function yamlFailure(file: string): YamlFailure {
+/**
+ * Errors of one file.
+ * @param code of the errors: which kind of document it is
+ */
+export function yamlFailure(file: string, code: ErrorCode): YamlFailure {
   return (place, problem, hint) => {
     const at = place === undefined ? file : `${file}:${place.line}:${place.column}`;
-    return new PolicyError("policy-tests-malformed", `${at}: ${problem}`, {
+    return new PolicyError(code, `${at}: ${problem}`, {
       details: { file, ...place },
       ...(hint === undefined ? {} : { hint }),
     });
@@ -65,10 +68,10 @@ export function yamlFailure(file: string): YamlFailure {
 /**
  * Reads one document. Refused: a second document, duplicate keys, keys that are not text, tags, merge keys, and more than {@link MAX_YAML_BYTES}.
  * JSON is YAML.
- * @throws PolicyError `policy-tests-malformed` with line and column in the message and in `details`
+ * @param fail makes the errors; see {@link yamlFailure}
+ * @throws PolicyError with line and column in the message and in `details`
  */
-export function readYaml(bytes: Uint8Array, file: string): YamlNode {
-  const fail = yamlFailure(file);
+export function readYaml(bytes: Uint8Array, fail: YamlFailure): YamlNode {
   if (bytes.length > MAX_YAML_BYTES) throw fail(undefined, `${bytes.length} bytes, the limit is ${MAX_YAML_BYTES}`);
   let text: string;
   try {

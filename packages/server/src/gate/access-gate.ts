@@ -1,0 +1,123 @@
+/** The gate of the doors: credentials by `access`, rights by its table of roles, challenges by the way the client came. */
+import type { IncomingMessage } from "node:http";
+import type { Access } from "../access/access.ts";
+import type { LoginFailure } from "../access/authenticate.ts";
+import { writeChallenge } from "../access/challenge.ts";
+import { type Subject, decide, decideOnServer } from "../access/roles.ts";
+import type { Action, Caller, Gate, Needed } from "../registry/caller.ts";
+import { RegistryError } from "../registry/registry-error.ts";
+import { readRoute } from "../registry/route.ts";
+import type { ClientReader } from "./client.ts";
+
+export interface AccessGateOptions {
+  readonly access: Access;
+  readonly clients: ClientReader;
+  readonly service: string;
+  /** False: nobody gets anything without an account. */
+  readonly anonymous: boolean;
+}
+
+/** Identifies callers. Who asked is remembered until the request is gone, for the log. */
+export class AccessGate implements Gate {
+  readonly #options: AccessGateOptions;
+  readonly #names = new WeakMap<IncomingMessage, string>();
+
+  constructor(options: AccessGateOptions) {
+    this.#options = options;
+  }
+
+  /** @throws RegistryError when credentials are given and do not hold: 401 with a challenge, 429 or 503 with `Retry-After` */
+  async identify(request: IncomingMessage): Promise<Caller> {
+    const subject = await this.subjectOf(request, request.headers.authorization);
+    return this.#callerOf(subject);
+  }
+
+  /**
+   * Who asks, by this Authorization header.
+   * @throws as {@link identify}
+   */
+  async subjectOf(request: IncomingMessage, authorization: string | undefined): Promise<Subject> {
+    const { access, clients } = this.#options;
+    const found = await access.authenticate({ authorization, address: clients.addressOf(request) });
+    if (found.outcome === "failed") throw this.#refuse(request, found.failure);
+    this.#names.set(request, nameOf(found.subject));
+    return found.subject;
+  }
+
+  /** The account that a request was made by, as far as it is known. */
+  nameOf(request: IncomingMessage): string | undefined {
+    return this.#names.get(request);
+  }
+
+  /** Whether whoever asks may administer the server. @throws as {@link identify} */
+  async mayAdminister(request: IncomingMessage): Promise<boolean> {
+    const subject = await this.subjectOf(request, request.headers.authorization);
+    return decideOnServer(subject, "administer").isAllowed;
+  }
+
+  challenge(request: IncomingMessage, needed: Needed | undefined, hadToken: boolean): string {
+    return this.#challenge(request, needed, hadToken ? "insufficient_scope" : undefined);
+  }
+
+  #challenge(
+    request: IncomingMessage,
+    needed: Needed | undefined,
+    error: "insufficient_scope" | "invalid_token" | undefined,
+  ): string {
+    const { clients, service } = this.#options;
+    return writeChallenge({
+      realm: `${clients.urlOf(request)}/token`,
+      service,
+      scopes: needed === undefined ? [] : [`repository:${needed.path}:${[...new Set(needed.actions)].join(",")}`],
+      ...(error === undefined ? {} : { error }),
+    });
+  }
+
+  #refuse(request: IncomingMessage, failure: LoginFailure): RegistryError {
+    const { reason, message, retryAfterSeconds } = failure;
+    const wait: Record<string, string> =
+      retryAfterSeconds === null ? {} : { "retry-after": String(Math.max(1, Math.ceil(retryAfterSeconds))) };
+    if (reason === "locked" || reason === "limited") {
+      return new RegistryError("TOOMANYREQUESTS", message, { headers: wait });
+    }
+    if (reason === "busy") return new RegistryError("UNAVAILABLE", message, { headers: wait });
+    const error = failure.scheme === "bearer" ? "invalid_token" : undefined;
+    const challenge = this.#challenge(request, neededBy(request), error);
+    return new RegistryError("UNAUTHORIZED", message, { headers: { "www-authenticate": challenge } });
+  }
+
+  #callerOf(subject: Subject): Caller {
+    const isShutOut = subject.account === null && !this.#options.anonymous;
+    const credentials = subject.credential.kind === "none" ? "none" : "basic";
+    return {
+      name: nameOf(subject),
+      credentials: subject.isBearer ? "bearer" : credentials,
+      may: (action, target) => !isShutOut && decide(subject, action, target).isAllowed,
+      mayList: () => !isShutOut && decideOnServer(subject, "catalog").isAllowed,
+    };
+  }
+}
+
+function nameOf(subject: Subject): string {
+  return subject.account?.name ?? "anonymous";
+}
+
+/** What a request will need, so that a client whose token has expired knows which one to ask for. */
+function neededBy(request: IncomingMessage): Needed | undefined {
+  try {
+    const [path = ""] = (request.url ?? "").split("?", 1);
+    const route = readRoute(path);
+    if (route === undefined || !("path" in route) || route.path === undefined) return undefined;
+    return { path: route.path, actions: actionsOf(route.kind, request.method ?? "GET") };
+  } catch {
+    // A malformed path: the answer says so once the client is known.
+    return undefined;
+  }
+}
+
+function actionsOf(kind: string, method: string): readonly Action[] {
+  if (method === "GET" || method === "HEAD") return kind === "upload" ? ["pull", "push"] : ["pull"];
+  if (kind === "signatures" || kind === "lookaside") return ["pull", "sign"];
+  if (method === "DELETE" && kind !== "upload") return ["pull", "delete"];
+  return ["pull", "push"];
+}

