@@ -44,3 +44,11 @@ export type { AuditAction, AuditEvent } from "./audit/audit-entry.ts";
 export { appendAudit, auditedDatabase } from "./audit/audit-log.ts";
 export { verifyAuditLog } from "./audit/audit-verification.ts";
 export type { AuditAnchor, AuditFault, AuditReport } from "./audit/audit-verification.ts";
+
+// Chores over what is stored
+export { checkContent } from "./content/check.ts";
+export type { CheckOptions, Fault, Finding } from "./content/check.ts";
+export { collectGarbage } from "./content/collection.ts";
+export type { Collected, CollectionOptions } from "./content/collection.ts";
+export { repairFinding } from "./content/repair.ts";
+export type { RepairOutcome } from "./content/repair.ts";
