@@ -16,7 +16,7 @@ export async function* readLayerContent(
   chunks: AsyncIterable<Uint8Array>,
   { digest, mediaType }: UntrustedDescriptor,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  ({ chunks, mediaType } = await tellCompression(chunks));
+  ({ chunks, mediaType } = await tellCompression(chunks, mediaType));
   const isGzip = mediaType.endsWith("gzip");
   if (!isGzip && !mediaType.endsWith("zstd")) {
     for await (const chunk of chunks) yield chunk;
