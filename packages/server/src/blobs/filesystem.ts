@@ -34,8 +34,11 @@ import { UploadTurns } from "./upload-turns.ts";
 
 /** Bytes gathered before they are written: a system call for each packet would cost more than the writing. */
 const WRITE_BYTES = 1024 * 1024;
-/** Bytes read at a time: measured, smaller ones cost calls and larger ones fall out of the processor's cache. */
-const READ_BYTES = 512 * 1024;
+/**
+ * Bytes read at a time. Measured over HTTP with 8 clients and 10 MB blobs, on a busy machine: 64 KiB gave twice the bytes a second of 512 KiB, and 128 KiB lay between:
+ * each large buffer is new memory that the system has to clear.
+ */
+const READ_BYTES = 64 * 1024;
 /** Uploads whose last file this process remembers as its own. For one that is forgotten a copy is made. */
 const MAX_OWNED = 10_000;
 /** Octal permission bits: blobs are for the server alone. */
@@ -251,19 +254,30 @@ class FilesystemStore implements BlobStore {
     let position = offset;
     let waiting: Uint8Array[] = [];
     let length = 0;
+    // One write is under way while the next bytes are gathered.
+    let writing: Promise<void> = Promise.resolve();
     const flush = async (): Promise<void> => {
-      await writeAll(handle, waiting, length, position);
+      await writing;
+      writing = writeAll(handle, waiting, length, position);
+      // Heard at the next one or at the end.
+      writing.catch(() => undefined);
       position += length;
       waiting = [];
       length = 0;
     };
-    for await (const chunk of fromSource(chunks)) {
-      if (chunk.length === 0) continue;
-      waiting.push(chunk);
-      length += chunk.length;
-      if (length >= WRITE_BYTES) await flush();
+    try {
+      for await (const chunk of fromSource(chunks)) {
+        if (chunk.length === 0) continue;
+        waiting.push(chunk);
+        length += chunk.length;
+        if (length >= WRITE_BYTES) await flush();
+      }
+      if (length > 0) await flush();
+    } finally {
+      // Also after a failure: nothing is written any more when the file is cut back.
+      await writing.catch(() => undefined);
     }
-    if (length > 0) await flush();
+    await writing;
     return position - offset;
   }
 
