@@ -173,9 +173,9 @@ async function prepareAccounts(
  * What images are called here, for pull policies: by the public URL, else by the address that is listened on. A port that is chosen at start has no name that anybody could
  * have signed for.
  */
-function namesOf({ publicUrl, listen }: ServerConfig): readonly string[] {
-  const address = formatAddress(listen);
-  const local = listen.port === 0 ? [] : address.startsWith("127.") ? [address, `localhost:${listen.port}`] : [address];
+function namesOf({ publicUrl, listen: place }: ServerConfig): readonly string[] {
+  const address = formatAddress(place);
+  const local = place.port === 0 ? [] : address.startsWith("127.") ? [address, `localhost:${place.port}`] : [address];
   const names = publicUrl === undefined ? local : [new URL(publicUrl).host];
   return names.filter(isRegistryName);
 }
