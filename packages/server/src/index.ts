@@ -52,3 +52,22 @@ export { collectGarbage } from "./content/collection.ts";
 export type { Collected, CollectionOptions } from "./content/collection.ts";
 export { repairFinding } from "./content/repair.ts";
 export type { RepairOutcome } from "./content/repair.ts";
+
+// Trust: the server's keyring, withdrawals, pull policies
+export {
+  SERVER_KEYRING,
+  parsePullPolicy,
+  readNamespacePolicies,
+  readRepositoryPolicy,
+  setNamespacePullPolicy,
+  setPullPolicy,
+} from "./trust/pull-policy.ts";
+export type { PullPolicyMode, PullPolicySetting } from "./trust/pull-policy.ts";
+export { recheckSignatures } from "./trust/recheck.ts";
+export type { RecheckOptions } from "./trust/recheck.ts";
+export { KeyringReader } from "./trust/server-keyring.ts";
+export type { ServerKeyring } from "./trust/server-keyring.ts";
+export type { TrustAudit, TrustAuthor, TrustChange } from "./trust/trust-change.ts";
+export { addTrustedKey, listTrustedKeys, withdrawKey } from "./trust/trusted-keys.ts";
+export type { TrustedKey } from "./trust/trusted-keys.ts";
+export { withdrawSignature } from "./trust/withdrawal.ts";

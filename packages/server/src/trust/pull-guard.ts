@@ -1,5 +1,5 @@
 /** Judges images that are about to be pulled, and keeps what it found as long as it holds. */
-import { FormatError, TrustAnchors, parseReference, referenceName } from "@signet/core";
+import { FormatError, TrustAnchors, parseReference } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import { BoundedMap } from "../access/bounded-map.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
@@ -62,6 +62,17 @@ interface KeptVerdict {
   readonly until: number;
 }
 
+/** True for a host, with or without a port, that an image's name can begin with: one word without a dot or a port is read as a part of the path. */
+export function isRegistryName(name: string): boolean {
+  try {
+    const { domain } = parseReference(`${name}/x/y`);
+    return domain === name;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
+}
+
 /**
  * Judges pulls by all policies in force. A verdict is kept under the numbers of the last changes to the repository and to trust, so that it can never outlive a change: whoever
  * asks after a change was acknowledged reads other numbers.
@@ -76,7 +87,7 @@ export class PullGuard {
   /** @throws FormatError `reference-malformed` for a name that could not stand before an image's path */
   constructor(options: PullGuardOptions) {
     for (const name of options.names) {
-      if (name !== "" && referenceName(parseReference(`${name}/x`)) === `${name}/x`) continue;
+      if (isRegistryName(name)) continue;
       throw new FormatError("reference-malformed", `${JSON.stringify(name)} is no host name of a registry`);
     }
     this.#options = options;
