@@ -363,6 +363,7 @@ export const openShiftTargets: Readonly<Record<string, () => Omit<FuzzTarget, "n
     run: async (bytes) => void (await readKubeconfig(bytes, "fuzz", undefined, async () => new Uint8Array([0x61]))),
   }),
   "tar-stream": () => ({
+    cost: 4,
     seeds: [
       writeTestTar(
         writeTestTarEntry("a", "content"),

@@ -5,8 +5,8 @@ import { exitCodes } from "../command-line/exit-code.ts";
 import { openOfflineStorage } from "../server/offline-database.ts";
 import { dataOptions } from "../server/server-options.ts";
 
-/** Milliseconds: bytes without a row are leftovers only when older than any upload that is about to get its row. */
-const STRAY_AGE_MS = 60 * 60 * 1_000;
+/** Milliseconds: bytes without a row are leftovers only when older than any upload, which is kept for a day, can be. */
+const STRAY_AGE_MS = 25 * 60 * 60 * 1_000;
 /** Findings that are kept for `--output json` and for a repair; a store that is broken in more places is restored from a backup. */
 const MAX_FINDINGS = 100_000;
 

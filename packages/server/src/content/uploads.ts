@@ -34,7 +34,8 @@ interface RunningRequest {
 }
 
 interface RunningHash {
-  readonly hash: Hash;
+  /** Undefined where the beginning was received by a process that is gone: then the whole is read again at the end. */
+  readonly hash: Hash | undefined;
   readonly received: number;
 }
 
@@ -106,6 +107,7 @@ export class Uploads {
           .set({ received: state.received, state: state.details, updated_at: now })
           .where("id", "=", upload.id)
           .where("received", "=", upload.state.received)
+          .where("state", "=", upload.state.details)
           .executeTakeFirst();
         if (changed.numUpdatedRows === 0n) throw conflict(upload.id);
       });
@@ -121,7 +123,13 @@ export class Uploads {
     return await this.#alone(upload.id, async (interruption) => {
       const received = await this.#receive(upload, chunks, interruption);
       return await this.#complete(upload, received, digest, now, async (writer) => {
-        const gone = await writer.deleteFrom("upload").where("id", "=", upload.id).executeTakeFirst();
+        const gone = await writer
+          .deleteFrom("upload")
+          .where("id", "=", upload.id)
+          // Another process may have gone on with it meanwhile.
+          .where("received", "=", upload.state.received)
+          .where("state", "=", upload.state.details)
+          .executeTakeFirst();
         if (gone.numDeletedRows === 0n) throw conflict(upload.id);
       });
     });
@@ -163,7 +171,8 @@ export class Uploads {
   ): Promise<StoredBlob> {
     this.#hashes.delete(id);
     const algorithm = digestAlgorithm(digest);
-    const hash = algorithm === "sha256" ? running.hash : await this.#hashAgain(state, algorithm);
+    const known = algorithm === "sha256" ? running.hash : undefined;
+    const hash = known ?? (await this.#hashAgain(state, algorithm));
     const found = `${algorithm}:${hash.digest("hex")}`;
     if (found !== digest) {
       await this.#forget(id);
@@ -183,7 +192,7 @@ export class Uploads {
   }
 
   async #receive(upload: Upload, chunks: AsyncIterable<Uint8Array>, interruption: Interruption): Promise<Received> {
-    const { hash } = await this.#takeHash(upload);
+    const { hash } = this.#takeHash(upload);
     let received = upload.state.received;
     const state = await this.#store.append(upload.state, hashed(chunks));
     const running = { hash, received };
@@ -205,20 +214,22 @@ export class Uploads {
         if (received > MAX_BLOB_BYTES) {
           throw new ContentError("size-mismatch", `a blob may have ${MAX_BLOB_BYTES} bytes at most`);
         }
-        hash.update(chunk);
+        hash?.update(chunk);
         yield chunk;
       }
     }
   }
 
   /** The hash of what is durable. It is taken out: an append that fails half-way has spoiled it. */
-  async #takeHash(upload: Upload): Promise<RunningHash> {
-    const known = this.#hashes.get(upload.id);
-    this.#hashes.delete(upload.id);
-    if (known?.received === upload.state.received) return known;
-    return { hash: await this.#hashAgain(upload.state, "sha256"), received: upload.state.received };
+  #takeHash({ id, state }: Upload): RunningHash {
+    const known = this.#hashes.get(id);
+    this.#hashes.delete(id);
+    if (known?.received === state.received) return known;
+    const hash = state.received === 0 ? createHash("sha256") : undefined;
+    return { hash, received: state.received };
   }
 
+  /** Only at the end: what was read again, a store may not be able to add to. */
   async #hashAgain(state: UploadState, algorithm: string): Promise<Hash> {
     const hash = createHash(algorithm);
     if (state.received > 0) for await (const chunk of this.#store.readUpload(state)) hash.update(chunk);
