@@ -97,7 +97,7 @@ describe("nothing that others wrote reaches the terminal as it is", () => {
     const map = { kind: "ConfigMap", apiVersion: "v1", metadata: { name: hostile }, binaryData: { [hostile]: "AA==" } };
     const files = {
       "catalog.json": JSON.stringify(bundle),
-      [`${"\u001b[2J"}.json`]: '{"schema":5',
+      "\u001b[2J.json": '{"schema":5',
       "map.json": JSON.stringify(map),
       "trust.json": JSON.stringify({ ...map, data: { [`store-${hostile}`]: hostile } }),
     };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { FormatError, concatBytes } from "@signet/core";
 import {
-  testTarFields as at,
+  testTarFields as fields,
   writeTestPaxHeader as pax,
   writeTestTar as tar,
   writeTestTarEntry as entry,
@@ -61,7 +61,7 @@ describe("visitTarEntries", () => {
 
   test("sees sparse files as what they would become, and keeps its place behind their maps", async () => {
     // The header says that one more block of the map follows, and that one that another does.
-    const sparse = entry("old", "x", { type: "S", fields: { [at.sparseMore]: "\x01" } });
+    const sparse = entry("old", "x", { type: "S", fields: { [fields.sparseMore]: "\x01" } });
     const map = new Uint8Array(512);
     map[504] = 1;
     const archive = tar(
@@ -82,7 +82,7 @@ describe("visitTarEntries", () => {
   });
 
   test("refuses absurd sizes", async () => {
-    const sized = (size: string): Uint8Array => tar(entry("a", "1", { fields: { [at.size]: size } }));
+    const sized = (size: string): Uint8Array => tar(entry("a", "1", { fields: { [fields.size]: size } }));
     await refuses(sized("-0000000001\0"), /malformed size/);
     await refuses(sized("99999999999\0"), /malformed size/);
     await refuses(sized("\xff".repeat(12)), /absurd size/);
@@ -90,7 +90,7 @@ describe("visitTarEntries", () => {
     await refuses(sized("77777777777\0"), /ends too early/);
     await refuses(tar(pax({ size: "-1" }), entry("a")), /malformed size/);
     await refuses(tar(pax({ size: "1e3" }), entry("a")), /malformed size/);
-    const extended = entry("PaxHeader", "", { type: "x", fields: { [at.size]: "00077777777\0" } });
+    const extended = entry("PaxHeader", "", { type: "x", fields: { [fields.size]: "00077777777\0" } });
     await refuses(tar(extended), /an extended header of \d+ bytes/);
   });
 

@@ -32,7 +32,7 @@ export async function* readLayerContent(
   { digest, mediaType }: UntrustedDescriptor,
   budget: ContentBudget,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  ({ chunks, mediaType } = await tellCompression(chunks));
+  ({ chunks, mediaType } = await tellCompression(chunks, mediaType));
   const isGzip = mediaType.endsWith("gzip");
   if (!isGzip && !mediaType.endsWith("zstd")) {
     for await (const chunk of chunks) {

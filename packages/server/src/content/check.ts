@@ -176,7 +176,11 @@ async function* checkUnits(database: Database): AsyncGenerator<Finding> {
       or (unit_kind = 'signature' and not exists (select 1 from signature where digest = unit_key))
       or (unit_kind = 'tag' and not exists (select 1 from tag where tag.key = unit_key))`.execute(database.read);
     for (const row of rows) {
-      yield finding("unit-missing", row, `${holder} holds a ${row.unit_kind} that is not stored`);
+      yield finding(
+        "unit-missing",
+        row,
+        `${holder} holds a ${row.unit_kind} that is not stored; pushing its image again brings it back`,
+      );
     }
   }
 }
