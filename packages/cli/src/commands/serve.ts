@@ -24,6 +24,8 @@ export const command: Command = {
     const { config } = await loadServerConfig(invocation, runtime, invocation.get(listenOption));
     const { startServer } = await import("@signet/server");
     const { version } = await import("../version.ts");
+    // Files that the server makes are for its own user, wherever the configuration puts them.
+    process.umask(0o077);
     const isTerminal = process.stderr.isTTY === true;
     const server = await startServer(config, { version, now, isTerminal, adminPassword: env["SIGNET_ADMIN_PASSWORD"] });
     greet(server, config, terminal);

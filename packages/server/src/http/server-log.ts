@@ -36,12 +36,12 @@ export function loggable(text: string): string {
 export function makeServerLog(
   config: ServerConfig["log"],
   isTerminal: boolean,
-): { readonly log: ServerLog; readonly flush: () => void } {
+): { readonly log: ServerLog; readonly flush: () => Promise<void> } {
   const isText = config.format === "text" || (config.format === "auto" && isTerminal);
   const stream = pino.destination({ dest: 2, sync: false });
-  const flush = (): void => stream.flushSync();
+  const flush = (): Promise<void> => new Promise((resolve) => stream.flush(() => resolve()));
   // A process that ends by an error says its last lines too.
-  process.once("exit", flush);
+  process.once("exit", () => stream.flushSync());
   const log = pino(
     {
       level: config.level,
