@@ -26,8 +26,10 @@ export const command: Command = {
     const { version } = await import("../version.ts");
     // Files that the server makes are for its own user, wherever the configuration puts them.
     process.umask(0o077);
-    const isTerminal = process.stderr.isTTY === true;
-    const server = await startServer(config, { version, now, isTerminal, adminPassword: env["SIGNET_ADMIN_PASSWORD"] });
+    const isTerminal = process.stderr.isTTY;
+    // Empty is unset: what a secret of Kubernetes holds before somebody fills it in.
+    const adminPassword = env["SIGNET_ADMIN_PASSWORD"] === "" ? undefined : env["SIGNET_ADMIN_PASSWORD"];
+    const server = await startServer(config, { version, now, isTerminal, adminPassword });
     greet(server, config, terminal);
     await untilStopped(server, config);
     return exitCodes.done;

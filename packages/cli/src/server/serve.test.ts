@@ -238,10 +238,11 @@ test("podman logs in, and skopeo pushes and pulls", async (t) => {
   const host = new URL(server.url).host;
   const auth = ["--authfile", dir.join("auth.json")];
   const env = { PATH: process.env["PATH"] ?? "", HOME: dir.path };
-  const login = ["login", "--tls-verify=false", ...auth, "-u", "admin", "-p", adminPassword, host];
-  const loggedIn = await run("podman", login, { env });
+  const login = (password: string) =>
+    run("podman", ["login", "--tls-verify=false", ...auth, "-u", "admin", "-p", password, host], { env });
+  const loggedIn = await login(adminPassword);
   assert.equal(loggedIn.status, 0, loggedIn.stderr);
-  const wrong = await run("podman", login.with(-2, "not the password"), { env });
+  const wrong = await login("not the password");
   assert.notEqual(wrong.status, 0);
   writeFileSync(dir.join("policy.json"), '{"default":[{"type":"insecureAcceptAnything"}]}');
   writeDirImage(dir.join("image"), await buildTestImage());

@@ -75,6 +75,6 @@ function asText(line: string): string {
 function quoteForTerminal(value: unknown): string {
   const text = typeof value === "string" && /^[A-Za-z0-9_.:/@+-]+$/.test(value) ? value : JSON.stringify(value);
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
-    [...character].map((one) => `\\u{${one.codePointAt(0)!.toString(16)}}`).join(""),
+    Array.from(character, (one) => `\\u{${one.codePointAt(0)!.toString(16)}}`).join(""),
   );
 }
