@@ -70,7 +70,7 @@ export interface RunningServer {
 export async function startServer(config: ServerConfig, deps: ServerDeps): Promise<RunningServer> {
   await using opened = new AsyncDisposableStack();
   const { log, flush } = makeServerLog(config.log, deps.isTerminal);
-  opened.defer(async () => flush());
+  opened.defer(flush);
   const tls = config.tls === undefined ? undefined : await readTlsPair(config.tls);
   const database = opened.adopt(await openDatabase(config), (one) => one.close());
   const blobs = opened.adopt(await openBlobs(config), (one) => one.close());

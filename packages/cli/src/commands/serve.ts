@@ -24,8 +24,12 @@ export const command: Command = {
     const { config } = await loadServerConfig(invocation, runtime, invocation.get(listenOption));
     const { startServer } = await import("@signet/server");
     const { version } = await import("../version.ts");
-    const isTerminal = process.stderr.isTTY === true;
-    const server = await startServer(config, { version, now, isTerminal, adminPassword: env["SIGNET_ADMIN_PASSWORD"] });
+    // Files that the server makes are for its own user, wherever the configuration puts them.
+    process.umask(0o077);
+    const isTerminal = process.stderr.isTTY;
+    // Empty is unset: what a secret of Kubernetes holds before somebody fills it in.
+    const adminPassword = env["SIGNET_ADMIN_PASSWORD"] === "" ? undefined : env["SIGNET_ADMIN_PASSWORD"];
+    const server = await startServer(config, { version, now, isTerminal, adminPassword });
     greet(server, config, terminal);
     await untilStopped(server, config);
     return exitCodes.done;

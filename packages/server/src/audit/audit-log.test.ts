@@ -137,7 +137,7 @@ test("a new version of a repository leaves an entry that names what changed", as
   await change([], ["sha256:01"]);
   const entries = await database.read.selectFrom("audit_entry").selectAll().orderBy("sequence").execute();
   assert.deepEqual(
-    entries.map(({ actor, action, target, detail }) => [actor, action, target, JSON.parse(detail)]),
+    entries.map(({ actor, action, target, detail }) => [actor, action, target, JSON.parse(detail) as unknown]),
     [
       ["ann", "signature.add", "team/app", { version: 1, added: { signatures: ["sha256:01"] }, removed: {} }],
       ["ann", "signature.delete", "team/app", { version: 2, added: {}, removed: { signatures: ["sha256:01"] } }],

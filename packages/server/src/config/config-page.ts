@@ -66,5 +66,5 @@ function describeFallback(row: KeyRow): string {
 
 if (import.meta.main) {
   writeFileSync(join(import.meta.dirname, "../../../..", configPage), writeConfigPage());
-  console.log(`${configPage}: ${configKeys.length} keys`);
+  process.stdout.write(`${configPage}: ${configKeys.length} keys\n`);
 }

@@ -61,12 +61,12 @@ export class ServerMetrics {
       registers,
     });
     this.#inFlight = new Gauge({ name: "signet_http_requests_in_flight", help: "Requests being answered.", registers });
-    new Gauge({
+    const open: Gauge = new Gauge({
       name: "signet_http_connections",
       help: "Open connections.",
       registers,
-      collect() {
-        this.set(connections());
+      collect: () => {
+        open.set(connections());
       },
     });
     new Gauge({ name: "signet_build_info", help: "Always 1.", labelNames: ["version"], registers }).set({ version }, 1);

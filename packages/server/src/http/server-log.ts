@@ -36,12 +36,12 @@ export function loggable(text: string): string {
 export function makeServerLog(
   config: ServerConfig["log"],
   isTerminal: boolean,
-): { readonly log: ServerLog; readonly flush: () => void } {
+): { readonly log: ServerLog; readonly flush: () => Promise<void> } {
   const isText = config.format === "text" || (config.format === "auto" && isTerminal);
   const stream = pino.destination({ dest: 2, sync: false });
-  const flush = (): void => stream.flushSync();
+  const flush = (): Promise<void> => new Promise((resolve) => stream.flush(() => resolve()));
   // A process that ends by an error says its last lines too.
-  process.once("exit", flush);
+  process.once("exit", () => stream.flushSync());
   const log = pino(
     {
       level: config.level,
@@ -75,6 +75,6 @@ function asText(line: string): string {
 function quoteForTerminal(value: unknown): string {
   const text = typeof value === "string" && /^[A-Za-z0-9_.:/@+-]+$/.test(value) ? value : JSON.stringify(value);
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
-    [...character].map((one) => `\\u{${one.codePointAt(0)!.toString(16)}}`).join(""),
+    Array.from(character, (one) => `\\u{${one.codePointAt(0)!.toString(16)}}`).join(""),
   );
 }
