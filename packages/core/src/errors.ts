@@ -480,6 +480,11 @@ export const errorTable = {
     meaning: "There is no such repository on the server, or the name is none of a repository or namespace.",
     remedy: "List the repositories; a first push makes one.",
   },
+  "repository-setting-malformed": {
+    kind: "usage",
+    meaning: "A setting of a repository of the server was to be given a value that it cannot have.",
+    remedy: "Follow the hint.",
+  },
   "requirement-undetermined": {
     kind: "undetermined",
     meaning: "A requirement of the policy could not be evaluated, and no other one rejected the image.",

@@ -45,6 +45,10 @@ export { appendAudit, auditedDatabase } from "./audit/audit-log.ts";
 export { verifyAuditLog } from "./audit/audit-verification.ts";
 export type { AuditAnchor, AuditFault, AuditReport } from "./audit/audit-verification.ts";
 
+// Repositories
+export { changeRepositorySettings, listRepositories } from "./content/repository-settings.ts";
+export type { RepositorySettings, SettingsChange } from "./content/repository-settings.ts";
+
 // Chores over what is stored
 export { checkContent } from "./content/check.ts";
 export type { CheckOptions, Fault, Finding } from "./content/check.ts";
@@ -56,13 +60,14 @@ export type { RepairOutcome } from "./content/repair.ts";
 // Trust: the server's keyring, withdrawals, pull policies
 export {
   SERVER_KEYRING,
+  listPullPolicies,
   parsePullPolicy,
   readNamespacePolicies,
   readRepositoryPolicy,
   setNamespacePullPolicy,
   setPullPolicy,
 } from "./trust/pull-policy.ts";
-export type { PullPolicyMode, PullPolicySetting } from "./trust/pull-policy.ts";
+export type { PullPolicy, PullPolicyMode, PullPolicySetting } from "./trust/pull-policy.ts";
 export { recheckSignatures } from "./trust/recheck.ts";
 export type { RecheckOptions } from "./trust/recheck.ts";
 export { KeyringReader } from "./trust/server-keyring.ts";

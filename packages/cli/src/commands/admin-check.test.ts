@@ -1,29 +1,10 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { readdirSync, writeFileSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { join } from "node:path";
 import { buildTestImage, httpPushTarget, makeTempDir, pushTestImage } from "@signet/testkit";
-import { runSignet, signetEnvironment, signetScript } from "../signet-process.ts";
-
-const account = { user: "admin", password: "only-for-this-test" };
-
-/** Runs a server on this data while `work` goes on. */
-async function serve(data: string, work: (url: string) => Promise<void>): Promise<void> {
-  const child = spawn(process.execPath, [signetScript, "serve", "--data", data, "--listen", "127.0.0.1:0"], {
-    env: signetEnvironment({ SIGNET_ADMIN_PASSWORD: account.password }),
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  try {
-    const [line] = (await once(createInterface(child.stdout), "line")) as [string];
-    await work(/http:\/\/\S+/.exec(line)![0]);
-  } finally {
-    child.kill("SIGTERM");
-    if (child.exitCode === null) await once(child, "exit");
-  }
-}
+import { serveData, testAdmin } from "../server/serve-data.testing.ts";
+import { runSignet } from "../signet-process.ts";
 
 test("a check of a server's data finds what is broken, repairs what can be, and a push brings the rest", async (t) => {
   const dir = makeTempDir("signet-admin-check-");
@@ -31,8 +12,8 @@ test("a check of a server's data finds what is broken, repairs what can be, and 
   const data = dir.join("data");
   const image = await buildTestImage({ layers: 2 });
   const admin = (command: string, ...more: string[]) => runSignet(["admin", command, "--data", data, ...more]);
-  await serve(data, async (url) => {
-    await pushTestImage(httpPushTarget(url, account), "team/app:1", image);
+  await serveData(data, async (url) => {
+    await pushTestImage(httpPushTarget(url, testAdmin), "team/app:1", image);
     // Beside the running server.
     const whole = await admin("check", "--content");
     assert.deepEqual([whole.status, whole.stdout], [0, "nothing is wrong\n"], whole.stderr);
@@ -57,8 +38,8 @@ test("a check of a server's data finds what is broken, repairs what can be, and 
     findings.map((finding) => finding.fault),
     ["unit-missing"],
   );
-  await serve(data, async (url) => {
-    await pushTestImage(httpPushTarget(url, account), "team/app:1", image);
+  await serveData(data, async (url) => {
+    await pushTestImage(httpPushTarget(url, testAdmin), "team/app:1", image);
   });
   assert.equal((await admin("check", "--content")).status, 0);
   const collected = await admin("collect");

@@ -131,7 +131,7 @@ void describe("signet copy, killed", () => {
       assert.deepEqual(hidden(dirname(path)), []);
       if (transport !== "oci-archive") assert.deepEqual(hidden(path), []);
       assert.deepEqual(readdirSync(dirname(path)), [basename(path)]);
-      if (transport === "dir") assert.equal(readdirSync(path).length, 2 + 4 + SIGNATURES);
+      if (transport === "dir") assert.equal(readdirSync(path).length, 2 + 4 + SIGNATURES, readdirSync(path).join(" "));
     });
   }
 

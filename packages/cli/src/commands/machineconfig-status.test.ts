@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { after, before, describe, test } from "node:test";
@@ -10,7 +12,7 @@ import {
   requireTool,
   startLoopbackServer,
 } from "@signet/testkit";
-import { type SignetRun, runSignet } from "../signet-process.ts";
+import { type SignetRun, runSignet, signetEnvironment, signetScript } from "../signet-process.ts";
 
 const folder = makeTempDir();
 let certificates: TlsCertificates | undefined;
@@ -194,11 +196,18 @@ describe("machineconfig status from files", () => {
 
   test("a file is watched until it says that the roll-out is over", async () => {
     writeFileSync(folder.join("watched.json"), list(1));
-    const running = status("watched.json", "--watch", "--interval", "1");
-    setTimeout(() => writeFileSync(folder.join("watched.json"), list(3)), 1500);
-    const { status: exit, stdout, stderr } = await running;
+    const watching = ["machineconfig", "status", "watched.json", "--watch", "--interval", "1"];
+    const child = spawn(process.execPath, [signetScript, ...watching], { cwd: folder.path, env: signetEnvironment() });
+    let [said, stdout] = ["", ""];
+    child.stderr.on("data", (chunk: Buffer) => {
+      // The roll-out goes on once it was seen.
+      if (said === "") writeFileSync(folder.join("watched.json"), list(3));
+      said += chunk.toString();
+    });
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    const [exit] = (await once(child, "close")) as [number];
     assert.equal(exit, 0);
-    assert.match(stderr, /^worker: 1 of 3 nodes have rendered-worker-2; w2 /);
+    assert.match(said, /^worker: 1 of 3 nodes have rendered-worker-2; w2 /);
     assert.equal(stdout, "done     worker: all 3 nodes have rendered-worker-2\n");
     writeFileSync(folder.join("watched.json"), list(1));
     const late = await status("watched.json", "--watch", "--interval", "1", "--timeout", "1", "--quiet");

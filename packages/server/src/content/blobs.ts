@@ -3,6 +3,7 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Database, Reader, Writer } from "../db/database.ts";
 import { isServed } from "./membership.ts";
 import { addPending } from "./pending.ts";
+import { refuseOverQuota } from "./quotas.ts";
 import { type ServedRepository, ensureRepository, findServed } from "./repositories.ts";
 
 /** A blob that a path serves. */
@@ -29,6 +30,7 @@ export async function findBlob(
 
 /**
  * Notes bytes that are durable in the blob store as a blob, pending in a repository. When the same blob is known already, its older bytes stay and the new ones go.
+ * @throws ContentError `quota-exceeded`; whatever is thrown, the new bytes are the caller's to remove
  */
 export async function addBlob(
   database: Database,
@@ -47,6 +49,7 @@ export async function addBlob(
       .returning("location")
       .executeTakeFirstOrThrow();
     await addPending(writer, repositoryId, "blob", blob.digest, now);
+    await refuseOverQuota(writer, repositoryId);
     await finish(writer);
     return row.location;
   });
@@ -76,6 +79,7 @@ export async function mountBlob(
     if (touched.numUpdatedRows === 0n) return false;
     const { repositoryId } = await ensureRepository(writer, to, now);
     await addPending(writer, repositoryId, "blob", digest, now);
+    await refuseOverQuota(writer, repositoryId);
     return true;
   });
 }

@@ -89,6 +89,11 @@ export function refuseImmutable(repository: LockedRepository, name: string): voi
   });
 }
 
+/** True for a pattern of tags: as a tag is written, with `*` for any run of characters. */
+export function isTagPattern(pattern: string): boolean {
+  return /^[A-Za-z0-9_.*-]{1,128}$/.test(pattern) && !pattern.endsWith("\n");
+}
+
 /** Patterns have `*` for any run of characters and nothing else, so that matching takes linear time whatever they say. */
 function matchesPattern(pattern: string, name: string): boolean {
   const parts = pattern.split("*");

@@ -181,7 +181,13 @@ export class Uploads {
     }
     const location = await this.#store.finish(state);
     const blob = { digest, size: state.received, location };
-    await addBlob(this.#database, this.#store, blob, path, now, finish);
+    try {
+      await addBlob(this.#database, this.#store, blob, path, now, finish);
+    } catch (error) {
+      // Refused, and so in no row. After a failure it is not known whether it was committed: then collection looks later.
+      if (error instanceof ContentError) await this.#store.remove(location).catch(() => undefined);
+      throw error;
+    }
     return blob;
   }
 

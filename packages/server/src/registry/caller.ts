@@ -1,8 +1,8 @@
 /** Who asks, and what they may: the doors ask this and decide nothing themselves. */
 import type { IncomingMessage } from "node:http";
 
-/** What a request does to a repository. */
-export type Action = "delete" | "pull" | "push" | "sign";
+/** What a request does to a repository; `pull-hidden` is reading what a pull policy keeps from others. */
+export type Action = "delete" | "pull" | "pull-hidden" | "push" | "sign";
 
 /** A repository as far as rights depend on it; `visibility` is undefined for one that does not exist yet. */
 export interface Target {

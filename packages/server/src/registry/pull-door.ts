@@ -24,7 +24,7 @@ export async function guardPull(
 ): Promise<CompleteAnswer> {
   const judgement = await guard.judge(served, pulled, now);
   if (judgement === undefined) return made;
-  if (judgement.verdict === "refused" && !caller.may("sign", served)) {
+  if (judgement.verdict === "refused" && !caller.may("pull-hidden", served)) {
     throw new RegistryError(
       "DENIED",
       { reason: "a pull policy is not met", digest: pulled.digest, policies: judgement.failures },

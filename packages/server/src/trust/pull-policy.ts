@@ -165,6 +165,27 @@ export async function readNamespacePolicies(reader: Reader | Writer): Promise<Re
   );
 }
 
+/** Every policy that is set, the server's first, then namespaces, then repositories. */
+export async function listPullPolicies(reader: Reader): Promise<readonly PullPolicy[]> {
+  const namespaces = [...(await readNamespacePolicies(reader))].toSorted(([one], [other]) => (one < other ? -1 : 1));
+  const repositories = await reader
+    .selectFrom("repository")
+    .select(["name", "pull_policy_mode", "pull_policy"])
+    .where("pull_policy_mode", "!=", "off")
+    .orderBy("name")
+    .execute();
+  const settings: readonly (readonly [string, PullPolicySetting])[] = [
+    ...namespaces.map(([path, setting]) => [path === "" ? "server" : `namespace ${path}`, setting] as const),
+    ...repositories.map(
+      (row) =>
+        [`repository ${row.name}`, { mode: row.pull_policy_mode, requirements: row.pull_policy ?? undefined }] as const,
+    ),
+  ];
+  return settings.flatMap(([scope, { mode, requirements }]) =>
+    mode === "off" ? [] : [{ scope, mode, requirements: requirements ?? "[]" }],
+  );
+}
+
 /** A repository's own policy, with the name that it was made under. */
 export async function readRepositoryPolicy(
   reader: Reader,
