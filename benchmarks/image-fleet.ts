@@ -1,6 +1,6 @@
 /** Thousands of tags in a real registry, with their signatures in a lookaside store, made in seconds: the registry's files are written where it keeps them. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { sha256Digest, writeSimpleSigningPayload } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import {
@@ -8,6 +8,8 @@ import {
   type TempDir,
   buildTestImage,
   makeTestKey,
+  storeRegistryBlob,
+  storeRegistryManifest,
   writeTestCertificate,
   writeTestMessage,
 } from "@signet/testkit";
@@ -47,9 +49,7 @@ export async function makeFleet(registry: DockerRegistry, signatures: TempDir, c
   const trusted = makeTestKey("rsa-4096");
   const stranger = makeTestKey("rsa-4096");
   const certificate = writeTestCertificate(trusted);
-  const root = join(registry.storageDir, "docker/registry/v2");
   const blobs = [image.config, ...image.layers];
-  for (const { digest, bytes } of blobs) storeBlob(root, digest, bytes);
   const base = JSON.parse(new TextDecoder().decode(image.manifest)) as object;
   const images: FleetImage[] = [];
   for (let index = 0; index < count; index++) {
@@ -58,14 +58,8 @@ export async function makeFleet(registry: DockerRegistry, signatures: TempDir, c
     const tag = `1.${index % TAGS_PER_REPOSITORY}`;
     const manifest = Buffer.from(JSON.stringify({ ...base, annotations: { "com.example.index": String(index) } }));
     const digest = sha256Digest(manifest, nodeEngine);
-    storeBlob(root, digest, manifest);
-    const inRepository = join(root, "repositories", repository);
-    const hex = digest.slice("sha256:".length);
-    if (index % TAGS_PER_REPOSITORY === 0)
-      for (const blob of blobs) link(join(inRepository, "_layers/sha256", blob.digest.slice(7), "link"), blob.digest);
-    link(join(inRepository, "_manifests/revisions/sha256", hex, "link"), digest);
-    link(join(inRepository, "_manifests/tags", tag, "current/link"), digest);
-    link(join(inRepository, "_manifests/tags", tag, "index/sha256", hex, "link"), digest);
+    if (index % TAGS_PER_REPOSITORY === 0) for (const blob of blobs) storeRegistryBlob(registry, repository, blob);
+    storeRegistryManifest(registry, repository, digest, manifest, tag);
     const name = `${registry.host}/${repository}:${tag}`;
     const kind = kindOf(index);
     images.push({ name, digest, kind });
@@ -77,7 +71,9 @@ export async function makeFleet(registry: DockerRegistry, signatures: TempDir, c
       timestamp: 1_700_000_000 + index,
     });
     const message = writeTestMessage(kind === "wrong key" ? stranger : trusted, payload);
-    put(signatures.join(`${repository}@sha256=${hex}/signature-1`), message);
+    const path = signatures.join(`${repository}@${digest.replace(":", "=")}/signature-1`);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, message);
   }
   return { images, certificate };
 }
@@ -89,18 +85,4 @@ function kindOf(index: number): FleetKind {
     place -= share;
   }
   return "signed";
-}
-
-function storeBlob(root: string, digest: string, bytes: Uint8Array): void {
-  const hex = digest.slice("sha256:".length);
-  put(join(root, "blobs/sha256", hex.slice(0, 2), hex, "data"), bytes);
-}
-
-function link(path: string, digest: string): void {
-  put(path, Buffer.from(digest));
-}
-
-function put(path: string, bytes: Uint8Array): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, bytes);
 }

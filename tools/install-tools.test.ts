@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { makeTempDir, run, toolPackages } from "@signet/testkit";
+import { holdServicesBack } from "./install-tools.ts";
 
 test("where nothing may be installed, the run says what to install and goes on", async () => {
   using empty = makeTempDir();
@@ -23,4 +26,18 @@ test("where nothing may be installed, the run says what to install and goes on",
   assert.deepEqual(named, packages.sort());
   assert.match(result.stdout, /\n3 passed, 0 failed, 0 skipped\n$/);
   assert.equal(result.status, 0);
+});
+
+test("services are held back while packages are installed, and a policy that was there is left alone", () => {
+  using dir = makeTempDir();
+  const policy = dir.join("policy-rc.d");
+  assert.equal(holdServicesBack(policy, () => spawnSync(policy, ["postgresql", "start"])).status, 101);
+  const fail = (): never => {
+    throw new Error("no such package");
+  };
+  assert.throws(() => holdServicesBack(policy, fail), /no such package/);
+  assert.equal(existsSync(policy), false);
+  writeFileSync(policy, "theirs");
+  holdServicesBack(policy, () => undefined);
+  assert.equal(readFileSync(policy, "utf8"), "theirs");
 });

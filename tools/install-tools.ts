@@ -1,12 +1,15 @@
 /** Brings the real tools that tests compare Signet with, where this machine lets us: Debian, as root. */
 
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { findTool, toolPackages } from "@signet/testkit";
 import { buildVersitygw, findGo } from "./versitygw-build.ts";
 
 /** Milliseconds for one call of apt-get: half a minute in practice, several on a slow mirror. */
 const APT_TIMEOUT_MS = 300_000;
+
+/** The program that Debian asks whether a service may be started. */
+const POLICY = "/usr/sbin/policy-rc.d";
 
 /** Debian packages whose tools are not on this machine, sorted. */
 export function listMissingPackages(): readonly string[] {
@@ -61,8 +64,29 @@ function installOrSay(packages: readonly string[], print: (line: string) => void
 }
 
 function apt(args: readonly string[]): { readonly status: number; readonly stderr: string } {
-  // The packages of docker-registry and PostgreSQL would start their services (ports 5000 and 5432), which no test asks for: neither systemd nor, in runlevel 1, init does.
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", SYSTEMD_OFFLINE: "1", RUNLEVEL: "1" };
-  const result = spawnSync("apt-get", ["--quiet", ...args], { env, timeout: APT_TIMEOUT_MS, encoding: "utf8" });
+  // The packages of docker-registry and PostgreSQL would start their services (ports 5000 and 5432), which no test asks for.
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", SYSTEMD_OFFLINE: "1" };
+  const result = holdServicesBack(POLICY, () =>
+    spawnSync("apt-get", ["--quiet", ...args], { env, timeout: APT_TIMEOUT_MS, encoding: "utf8" }),
+  );
   return { status: result.status ?? 1, stderr: result.stderr || (result.error?.message ?? "") };
+}
+
+/**
+ * Runs `work` while Debian's packages may start no service: invoke-rc.d and deb-systemd-invoke ask the policy, and 101 is "no".
+ * A policy that is there already, as in every Debian image of docker, is left alone.
+ */
+export function holdServicesBack<T>(policy: string, work: () => T): T {
+  if (existsSync(policy)) return work();
+  try {
+    writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755, flag: "wx" });
+  } catch {
+    // Who may not write there may not install services either.
+    return work();
+  }
+  try {
+    return work();
+  } finally {
+    rmSync(policy, { force: true });
+  }
 }

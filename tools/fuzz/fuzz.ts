@@ -3,7 +3,7 @@
  * same run. Ends with status 1 at the first crash, hang or exhausted heap, and prints the input.
  */
 import { parseArgs } from "node:util";
-import { targetNames } from "./targets.ts";
+import { findTarget, targetNames } from "./targets.ts";
 import { watchFuzz } from "./watcher.ts";
 
 const { values, positionals } = parseArgs({
@@ -18,7 +18,8 @@ let findings = 0;
 for (const name of chosen) {
   const started = performance.now();
   try {
-    const report = await watchFuzz(name, Number(values.executions), Number(values.seed));
+    const executions = Math.ceil(Number(values.executions) / (findTarget(name).cost ?? 1));
+    const report = await watchFuzz(name, executions, Number(values.seed));
     const seconds = (performance.now() - started) / 1000;
     console.log(
       `${name}: ${report.executions} executions in ${seconds.toFixed(1)} s, seed ${values.seed}, ${report.blocks} blocks, corpus ${report.corpus}, ${report.parsed} parsed`,

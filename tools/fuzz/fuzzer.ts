@@ -10,8 +10,10 @@ export interface FuzzTarget {
   readonly seeds: readonly Uint8Array[];
   /** Pieces of the format worth splicing in. */
   readonly words: readonly Uint8Array[];
+  /** So many times slower than most is one execution: a run of equal time has that many fewer. Default 1. */
+  readonly cost?: number;
   /** Parses `bytes`. It may throw a `SignetError`, and nothing else. */
-  run(bytes: Uint8Array): void;
+  run(bytes: Uint8Array): void | Promise<void>;
 }
 
 export interface FuzzOptions {
@@ -53,22 +55,23 @@ const MAX_CORPUS = 4_000;
  * Runs `target` on mutations of its seeds; a batch that reaches new code puts its inputs, one by one checked, into the corpus.
  * @throws FuzzFinding at the first input that does anything but parse or throw a `SignetError`
  */
-export function fuzz(target: FuzzTarget, options: FuzzOptions): FuzzReport {
+export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<FuzzReport> {
   const random = makeSeededRandom(options.seed);
   using coverage = startCoverage("/packages/");
   const corpus = [...target.seeds];
   let parsed = 0;
-  const execute = (input: Uint8Array): void => {
+  const execute = async (input: Uint8Array): Promise<void> => {
     options.announce?.(input);
     try {
-      target.run(input);
+      const pending = target.run(input);
+      if (pending !== undefined) await pending;
       parsed++;
     } catch (error) {
       if (!(error instanceof SignetError) || error instanceof InternalError)
         throw new FuzzFinding(target.name, input, error);
     }
   };
-  for (const seed of target.seeds) execute(seed);
+  for (const seed of target.seeds) await execute(seed);
   coverage.takeNew();
 
   let executions = target.seeds.length;
@@ -77,7 +80,7 @@ export function fuzz(target: FuzzTarget, options: FuzzOptions): FuzzReport {
     for (let i = 0; i < COVERAGE_BATCH; i++) {
       const start = random.pick(random.integer(SEED_SHARE) === 0 ? target.seeds : corpus);
       const input = mutate(start, corpus, target.words, random);
-      execute(input);
+      await execute(input);
       batch.push(input);
     }
     executions += batch.length;

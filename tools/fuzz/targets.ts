@@ -1,5 +1,3 @@
-import { globSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import {
   computeManifestDigest,
   inspectSignedMessage,
@@ -21,42 +19,8 @@ import { nodeEngine } from "@signet/core/node-engine";
 import { parseRegistriesDFile } from "../../packages/images/src/config/registries-d-file.ts";
 import { parseChallenges } from "../../packages/images/src/registry/challenge.ts";
 import type { FuzzTarget } from "./fuzzer.ts";
-
-const root = fileURLToPath(new URL("../../vectors/", import.meta.url));
-const encoder = new TextEncoder();
-const bytesOf = (...texts: readonly string[]): readonly Uint8Array[] => texts.map((text) => encoder.encode(text));
-
-/** Octets: larger files make poor seeds, for every mutation costs as much as the file is long. */
-const MAX_SEED_BYTES = 24 * 1024;
-
-/** Files of `vectors/` as seeds. @throws Error when a pattern finds none, which would make the run worthless */
-function seedsFrom(...patterns: readonly string[]): readonly Uint8Array[] {
-  return patterns.flatMap((pattern) => {
-    const files = globSync(pattern, { cwd: root, withFileTypes: true }).filter((entry) => entry.isFile());
-    const seeds = files.map((entry) => new Uint8Array(readFileSync(`${entry.parentPath}/${entry.name}`)));
-    const usable = seeds.filter((seed) => seed.length <= MAX_SEED_BYTES);
-    if (usable.length === 0) throw new Error(`no seed file matches vectors/${pattern}`);
-    return usable;
-  });
-}
-
-const jsonWords = bytesOf(
-  '"',
-  "\\u0000",
-  "\\ud800",
-  "{}",
-  "[]",
-  ",",
-  ":",
-  "null",
-  "1e999",
-  "-0",
-  '{"a":1,"a":2}',
-  "\uFEFF",
-  "\0",
-  "//",
-  "__proto__",
-);
+import { openShiftTargets } from "./openshift-targets.ts";
+import { bytesOf, jsonWords, seedsFrom } from "./seeds.ts";
 
 const makers: Readonly<Record<string, () => Omit<FuzzTarget, "name">>> = {
   json: () => ({
@@ -200,6 +164,7 @@ const makers: Readonly<Record<string, () => Omit<FuzzTarget, "name">>> = {
     words: bytesOf('"', "\\", ",", "=", "realm=", "Bearer ", "Basic ", "\t", "\r\n"),
     run: (bytes) => void parseChallenges(Buffer.from(bytes).toString("latin1")),
   }),
+  ...openShiftTargets,
 };
 
 /** Every parser that reads what somebody else wrote. */

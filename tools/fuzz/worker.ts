@@ -16,7 +16,7 @@ const header = new Int32Array(task.shared, 0, 2);
 const window = new Uint8Array(task.shared, 8);
 
 try {
-  const report = fuzz(findTarget(task.target), {
+  const report = await fuzz(findTarget(task.target), {
     executions: task.executions,
     seed: task.seed,
     announce: (input) => {

@@ -273,10 +273,20 @@ export const errorTable = {
     meaning: "A public key has impossible numbers or a form that the cryptographic library refuses.",
     remedy: "Export the key again, for example with `gpg --export`.",
   },
+  "key-missing": {
+    kind: "usage",
+    meaning: "What was named as a key is no full fingerprint.",
+    remedy: "Give all 40 hex digits of the key's fingerprint, or 64 for keys of version 6.",
+  },
   "key-request-malformed": {
     kind: "usage",
     meaning: "A key that was to be made was described in a way that makes no key.",
     remedy: "Give a user id, an algorithm of the list, and an expiry above 0 seconds or none.",
+  },
+  "key-withdrawn": {
+    kind: "format",
+    meaning: "A key was withdrawn from the server for good, and was to be trusted again.",
+    remedy: "Ask its owner for a new key; what the old one signed must be signed again.",
   },
   "kubeconfig-malformed": {
     kind: "policy",
@@ -386,6 +396,12 @@ export const errorTable = {
     meaning: "A proxy named in the environment is not a URL that can be used.",
     remedy: "Write `HTTPS_PROXY=http://host:port`; hosts to reach directly go into `NO_PROXY`.",
   },
+  "pull-policy-unusable": {
+    kind: "policy",
+    meaning:
+      "A pull policy names key files, asks for what the server cannot evaluate, or has a mode without requirements.",
+    remedy: 'Put keys into `keyData`, or write `"keyPath": "server:keyring"` for the keys that the server trusts.',
+  },
   "reference-incomplete": {
     kind: "usage",
     meaning: "A signature is to be made for a reference with neither tag nor digest.",
@@ -458,6 +474,11 @@ export const errorTable = {
     kind: "policy",
     meaning: "registries.conf does not say, or says in two ways, under which name the images of a scope were signed.",
     remedy: "Follow the hint; the rule can be written out as `remap=PREFIX=SIGNED-PREFIX`.",
+  },
+  "repository-missing": {
+    kind: "usage",
+    meaning: "There is no such repository on the server, or the name is none of a repository or namespace.",
+    remedy: "List the repositories; a first push makes one.",
   },
   "requirement-undetermined": {
     kind: "undetermined",

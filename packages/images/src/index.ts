@@ -39,8 +39,8 @@ export { hostPlatform } from "./copy/host-platform.ts";
 export { addDirSignature, readDirSignatures } from "./transports/dir-signatures.ts";
 export { parseImageName } from "./transports/image-name.ts";
 export type { ImageNameOptions } from "./transports/image-name.ts";
-export { readTarFiles, visitTarEntries } from "./transports/tar-files.ts";
-export type { TarEntry, TarFile, TarFilesOptions } from "./transports/tar-files.ts";
+export { visitTarEntries } from "./transports/tar-files.ts";
+export type { TarEntry } from "./transports/tar-files.ts";
 export { openImageDestination, openImageSource } from "./transports/open.ts";
 export type { OpenOptions } from "./transports/open.ts";
 

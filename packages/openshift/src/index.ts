@@ -45,6 +45,7 @@ export type { MirroredSignature, MirroredSignatures, SignatureConfigMap } from "
 export { loadSignatureConfigMaps, writeSignatureConfigMap } from "./release/signature-config-map-files.ts";
 export { RED_HAT_BETA_KEY_2, RED_HAT_RELEASE_KEY_2, redHatReleaseTrust } from "./release/red-hat-trust.ts";
 export type { ReleaseKeyring, ReleaseStore, ReleaseTrust } from "./release/release-trust.ts";
+export { digestsOfRelease, readTrustOfRelease, refuseSelfTrust } from "./release/trust-from-release.ts";
 export { loadReleaseTrust, loadVerificationConfigMap } from "./release/release-trust-files.ts";
 export {
   VERIFICATION_ANNOTATION,

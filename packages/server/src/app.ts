@@ -25,6 +25,8 @@ import { type Exchange, answer } from "./registry/answer.ts";
 import { DataPlane } from "./registry/data-plane.ts";
 import { RegistryError } from "./registry/registry-error.ts";
 import { GarbageCollector } from "./garbage-collector.ts";
+import { SignatureRechecker } from "./signature-rechecker.ts";
+import { isRegistryName } from "./trust/pull-guard.ts";
 import { openBlobs, openDatabase } from "./storage.ts";
 
 /** Requests at once of one client address, as seconds of its rate. */
@@ -100,6 +102,8 @@ export async function startServer(config: ServerConfig, deps: ServerDeps): Promi
   if (config.gc.interval > 0) {
     const collector = new GarbageCollector(database, blobs, { ...config.gc, now: deps.now, log });
     opened.defer(() => collector.stop());
+    const rechecker = new SignatureRechecker(database, { now: deps.now, log });
+    opened.defer(() => rechecker.stop());
   }
   if (config.insecureHttp && config.tls === undefined) {
     log.warn(
@@ -165,6 +169,17 @@ async function prepareAccounts(
   return firstAdmin;
 }
 
+/**
+ * What images are called here, for pull policies: by the public URL, else by the address that is listened on. A port that is chosen at start has no name that anybody could
+ * have signed for.
+ */
+function namesOf({ publicUrl, listen: place }: ServerConfig): readonly string[] {
+  const address = formatAddress(place);
+  const local = place.port === 0 ? [] : address.startsWith("127.") ? [address, `localhost:${place.port}`] : [address];
+  const names = publicUrl === undefined ? local : [new URL(publicUrl).host];
+  return names.filter(isRegistryName);
+}
+
 /** Answers requests. */
 class App {
   readonly readiness: ReadinessCheck;
@@ -213,6 +228,8 @@ class App {
       blobs,
       gate: this.#gate,
       now: deps.now,
+      names: namesOf(config),
+      onJudged: (verdict) => this.#metrics.judged(verdict),
       onFailure: (error, request) => this.#reportFailure(error, request),
     });
     const perSecond = config.limits.requestsPerSecond;

@@ -18,14 +18,56 @@ export type { Database, DatabaseKind, Reader, Writer } from "./db/database.ts";
 
 // Accounts, tokens and roles
 export { createAccessToken, listAccessTokens, revokeAccessToken } from "./access/access-tokens.ts";
-export { createAccount, listAccounts, removeAccount, setDisabled, setPassword } from "./access/accounts.ts";
-export type { Account } from "./access/accounts.ts";
+export type { AccessToken, NewAccessToken } from "./access/access-tokens.ts";
+export {
+  createAccount,
+  listAccounts,
+  removeAccount,
+  setDisabled,
+  setPassword,
+  unlockAccount,
+} from "./access/accounts.ts";
+export type { Account, NewAccount } from "./access/accounts.ts";
+export { addMember, createGroup, listGroups, removeGroup, removeMember } from "./access/groups.ts";
+export type { Group } from "./access/groups.ts";
+export { importHtpasswd } from "./access/htpasswd.ts";
+export type { HtpasswdImport } from "./access/htpasswd.ts";
 export { bindRole, listRoleBindings, unbindRole } from "./access/role-bindings.ts";
-export type { RoleBinding } from "./access/role-bindings.ts";
+export type { BindingSubject, RoleBinding } from "./access/role-bindings.ts";
 export { actionsOfRole } from "./access/roles.ts";
+export type { Action, Binding } from "./access/roles.ts";
+export { rotateTokenKey } from "./access/token-keys.ts";
+export type { TokenAlgorithm } from "./access/token-keys.ts";
 
 // The audit log
 export type { AuditAction, AuditEvent } from "./audit/audit-entry.ts";
 export { appendAudit, auditedDatabase } from "./audit/audit-log.ts";
 export { verifyAuditLog } from "./audit/audit-verification.ts";
 export type { AuditAnchor, AuditFault, AuditReport } from "./audit/audit-verification.ts";
+
+// Chores over what is stored
+export { checkContent } from "./content/check.ts";
+export type { CheckOptions, Fault, Finding } from "./content/check.ts";
+export { collectGarbage } from "./content/collection.ts";
+export type { Collected, CollectionOptions } from "./content/collection.ts";
+export { repairFinding } from "./content/repair.ts";
+export type { RepairOutcome } from "./content/repair.ts";
+
+// Trust: the server's keyring, withdrawals, pull policies
+export {
+  SERVER_KEYRING,
+  parsePullPolicy,
+  readNamespacePolicies,
+  readRepositoryPolicy,
+  setNamespacePullPolicy,
+  setPullPolicy,
+} from "./trust/pull-policy.ts";
+export type { PullPolicyMode, PullPolicySetting } from "./trust/pull-policy.ts";
+export { recheckSignatures } from "./trust/recheck.ts";
+export type { RecheckOptions } from "./trust/recheck.ts";
+export { KeyringReader } from "./trust/server-keyring.ts";
+export type { ServerKeyring } from "./trust/server-keyring.ts";
+export type { TrustAudit, TrustAuthor, TrustChange } from "./trust/trust-change.ts";
+export { addTrustedKey, listTrustedKeys, withdrawKey } from "./trust/trusted-keys.ts";
+export type { TrustedKey } from "./trust/trusted-keys.ts";
+export { withdrawSignature } from "./trust/withdrawal.ts";

@@ -5,6 +5,12 @@ export { makeContainersHome } from "./containers-home.ts";
 export type { ContainersHome } from "./containers-home.ts";
 export { dockerRegistryAccount, startDockerRegistry } from "./docker-registry.ts";
 export type { DockerRegistry, DockerRegistryOptions } from "./docker-registry.ts";
+export {
+  registryBlobFile,
+  storeRegistryBlob,
+  storeRegistryImage,
+  storeRegistryManifest,
+} from "./docker-registry-storage.ts";
 export { makeFakeClock } from "./fake-clock.ts";
 export type { FakeClock } from "./fake-clock.ts";
 export { makeGpgHome } from "./gpg-home.ts";
@@ -33,6 +39,8 @@ export { startTestRegistry, testRegistryAccount } from "./test-registry.ts";
 export type { LoggedRequest, TestRegistry, TestRegistryOptions } from "./test-registry.ts";
 export { buildTestImage, buildTestIndex, httpPushTarget, pushTestImage, writeDirImage } from "./test-image.ts";
 export type { PushTarget, TestBlob, TestImage, TestImageFormat, TestImageOptions, TestIndex } from "./test-image.ts";
+export { testTarFields, writeTestPaxHeader, writeTestTar, writeTestTarEntry } from "./tar-entries.ts";
+export type { TestTarEntryOptions } from "./tar-entries.ts";
 export { buildTestRelease } from "./test-release.ts";
 export type { TestRelease, TestReleaseOptions } from "./test-release.ts";
 

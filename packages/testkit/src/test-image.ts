@@ -42,6 +42,8 @@ export interface TestImageOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** The same for lower layers, by their position from 0, the lowest. */
   readonly lowerFiles?: Readonly<Record<number, Readonly<Record<string, string>>>>;
+  /** Layers as they are, the lowest first, instead of those that are made: what no tool would write. */
+  readonly rawLayers?: readonly { readonly bytes: Uint8Array; readonly mediaType?: string }[];
   /** Labels beyond its own. */
   readonly labels?: Readonly<Record<string, string>>;
 }
@@ -89,7 +91,11 @@ export async function buildTestImage(options: TestImageOptions = {}): Promise<Te
   const random = makeSeededRandom(seed);
   const diffIds: string[] = [];
   const layers: TestBlob[] = [];
-  for (let index = 0; index < count; index += 1) {
+  for (const { bytes, mediaType = types.layer } of options.rawLayers ?? []) {
+    diffIds.push(digestOf(bytes));
+    layers.push({ digest: digestOf(bytes), bytes, mediaType });
+  }
+  for (let index = 0; options.rawLayers === undefined && index < count; index += 1) {
     const further = Object.entries((index === count - 1 ? options.files : options.lowerFiles?.[index]) ?? {});
     const tar = await packFiles([[`layer-${index}.bin`, random.bytes(layerBytes)], ...further]);
     const bytes = gzipSync(tar, { level: 9 });

@@ -8,6 +8,8 @@ export interface TestReleaseOptions {
   readonly count: number;
   /** Default 4.99.0. */
   readonly version?: string;
+  /** Further files of `release-manifests`, by name. */
+  readonly manifests?: Readonly<Record<string, string>>;
   /** Options of the components with these positions, from 0, beyond their seed. */
   readonly special?: Readonly<Record<number, TestImageOptions>>;
 }
@@ -21,7 +23,7 @@ export interface TestRelease {
 
 /** The same bytes for the same options. */
 export async function buildTestRelease(options: TestReleaseOptions): Promise<TestRelease> {
-  const { repository, count, version = "4.99.0", special = {} } = options;
+  const { repository, count, version = "4.99.0", special = {}, manifests = {} } = options;
   const components: TestImage[] = [];
   for (let index = 0; index < count; index++)
     components.push(await buildTestImage({ seed: 1000 + index, layerBytes: 16, ...special[index] }));
@@ -55,6 +57,7 @@ export async function buildTestRelease(options: TestReleaseOptions): Promise<Tes
       "release-manifests/image-references": JSON.stringify(imageReferences, undefined, 2),
       "release-manifests/release-metadata": JSON.stringify(metadata, undefined, 2),
       "release-manifests/0000_50_operator_deployment.yaml": "kind: Deployment\n",
+      ...Object.fromEntries(Object.entries(manifests).map(([name, text]) => [`release-manifests/${name}`, text])),
     },
   });
   return { image, components, names };

@@ -88,7 +88,7 @@ export function requireTool(t: TestContext, name: ToolName): string | undefined 
 }
 
 export interface RunOptions {
-  /** Added to a small fixed environment (PATH, TMPDIR, LANG, TZ, HOME=/nonexistent); nothing else of the caller's is passed on. */
+  /** Added to a small fixed environment (PATH, TMPDIR, LANG, TZ, HOME=/nonexistent, and for Node the guard of machine-guard.ts); nothing else of the caller's is passed on. */
   readonly env?: Readonly<Record<string, string>>;
   /** Written to standard input, which is then closed. Without it standard input is empty. */
   readonly input?: string | Uint8Array;
@@ -171,8 +171,16 @@ export async function runChecked(
   throw new Error(`${describe(command, args)} ended with ${result.status}\n${result.stdout}${result.stderr}`);
 }
 
+/** `NODE_OPTIONS` that keep a Node process away from the machine's own trust and containers; see machine-guard.ts. */
+const guardedNodeOptions: string = `--import ${new URL("machine-guard.ts", import.meta.url).href}`;
+
 function baseEnvironment(): Record<string, string> {
-  const environment: Record<string, string> = { LANG: "C.UTF-8", TZ: "UTC", HOME: "/nonexistent" };
+  const environment: Record<string, string> = {
+    LANG: "C.UTF-8",
+    TZ: "UTC",
+    HOME: "/nonexistent",
+    NODE_OPTIONS: guardedNodeOptions,
+  };
   for (const name of ["PATH", "TMPDIR"]) {
     const value = process.env[name];
     if (value !== undefined) environment[name] = value;

@@ -1,5 +1,6 @@
 /** The audit as one page without scripts, pictures or anything that is fetched. */
 import { cleanText } from "../terminal/clean-text.ts";
+import { plural } from "../terminal/plural.ts";
 import { type AuditReport, type ImageReport, listSummary, subjectOf } from "./audit-report.ts";
 
 /** Text as it may stand in an element or a quoted attribute. Every text of the page passes it. */
@@ -11,7 +12,7 @@ const style = `
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #1b1b1b; background: #fff }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% } td, th { border-bottom: 1px solid #ccc; padding: .3rem .6rem; text-align: left; vertical-align: top }
-td { overflow-wrap: anywhere } .clean, .accepted, .present { color: #0a6b2d } .findings, .error, .rejected, .absent { color: #a30000 }
+td { overflow-wrap: anywhere } td.rule, td.place, td.undetermined { overflow-wrap: normal } td.rule, td.place { min-width: 8rem } .clean, .accepted, .present { color: #0a6b2d } .findings, .error, .rejected, .absent { color: #a30000 }
 .undetermined, .warning { color: #7a4b00 } .info { color: #555 }
 @media (prefers-color-scheme: dark) { body { color: #eee; background: #1b1b1b } td, th { border-color: #555 }
 .clean, .accepted, .present { color: #6fd08c } .findings, .error, .rejected, .absent { color: #ff8a8a } .undetermined, .warning { color: #f0c060 } .info { color: #aaa } }
@@ -35,7 +36,7 @@ export function writeAuditHtml(report: AuditReport, now: number): string {
 <h1>${html(title)}</h1>
 <p><strong class="${verdict}">${verdict}</strong> · ${html(new Date(now).toISOString())}${digest === null ? "" : ` · ${html(digest)}`}</p>
 <table>
-${rows([...listSummary(summary), ["findings", `${summary.errors} errors, ${summary.warnings} warnings`]])}
+${rows([...listSummary(summary), ["findings", `${plural(summary.errors, "error")}, ${plural(summary.warnings, "warning")}`]])}
 </table>
 <h2>Packages and channels</h2>
 <table>
@@ -62,10 +63,10 @@ ${rows(
 ${rows(
   findings.map((finding) => [
     mark(finding.severity),
-    finding.rule,
+    { text: finding.rule, name: "rule" },
     subjectOf(finding),
     finding.message,
-    finding.place === undefined ? "" : `${finding.place.file}:${finding.place.line}`,
+    { text: finding.place === undefined ? "" : `${finding.place.file}:${finding.place.line}`, name: "place" },
   ]),
 )}
 </table>
@@ -79,8 +80,8 @@ ${rows(images.map(imageCells))}
 `;
 }
 
-/** A text, or one with a class. */
-type Cell = string | { readonly text: string };
+/** A text, or one with a class: the one that is named, else the text itself. */
+type Cell = string | { readonly text: string; readonly name?: string };
 
 /** A word of ours that is its own class. */
 function mark(word: string): Cell {
@@ -89,7 +90,9 @@ function mark(word: string): Cell {
 
 function row(cells: readonly Cell[]): string {
   const inner = cells.map((cell) =>
-    typeof cell === "string" ? `<td>${html(cell)}</td>` : `<td class="${html(cell.text)}">${html(cell.text)}</td>`,
+    typeof cell === "string"
+      ? `<td>${html(cell)}</td>`
+      : `<td class="${html(cell.name ?? cell.text)}">${html(cell.text)}</td>`,
   );
   return `<tr>${inner.join("")}</tr>`;
 }

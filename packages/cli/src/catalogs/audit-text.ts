@@ -1,4 +1,5 @@
 import type { AuditVerdict } from "@signet/openshift";
+import { plural } from "../terminal/plural.ts";
 import type { Painted, Terminal } from "../terminal/terminal.ts";
 import { type AuditReport, listSummary, subjectOf } from "./audit-report.ts";
 
@@ -27,13 +28,23 @@ export function printAudit(report: AuditReport, terminal: Terminal): void {
   terminal.line(...paint(verdict), `${kind} ${source}`);
   for (const pack of packages) {
     const { name, bundles, images, errors, warnings } = pack;
-    const counts = `${bundles} bundles, ${images} images, ${errors} errors, ${warnings} warnings`;
+    const things: readonly (readonly [number, string])[] = [
+      [bundles, "bundle"],
+      [images, "image"],
+      [errors, "error"],
+      [warnings, "warning"],
+    ];
+    const counts = things.map(([count, noun]) => plural(count, noun)).join(", ");
     terminal.line("  ", ...paint(pack.verdict), `${name === "" ? "(no package)" : name}  ${counts}`);
     for (const channel of pack.channels) {
       const { heads, entries, head } = channel;
       const isDefault = channel.name === pack.defaultChannel ? " (default)" : "";
       const newest = heads.length === 1 ? `, newest ${heads[0]}: ${head.verdict}` : "";
-      terminal.line("    ", ...paint(channel.verdict), `${channel.name}${isDefault}  ${entries} entries${newest}`);
+      terminal.line(
+        "    ",
+        ...paint(channel.verdict),
+        `${channel.name}${isDefault}  ${plural(entries, "entry", "entries")}${newest}`,
+      );
     }
   }
   for (const finding of findings.slice(0, MAX_PRINTED)) {
@@ -45,7 +56,9 @@ export function printAudit(report: AuditReport, terminal: Terminal): void {
   if (findings.length > MAX_PRINTED)
     terminal.line(`  … and ${findings.length - MAX_PRINTED} more findings; --output json and --report have all`);
   if (report.ignored.length > 0)
-    terminal.line(`  ${"ignored".padEnd(WIDTH)}${report.ignored.length} files that .indexignore names`);
+    terminal.line(`  ${"ignored".padEnd(WIDTH)}${plural(report.ignored.length, "file")} that .indexignore names`);
   for (const [name, text] of listSummary(summary)) terminal.line(`  ${name.padEnd(WIDTH)}${text}`);
-  terminal.line(`  ${"findings".padEnd(WIDTH)}${summary.errors} errors, ${summary.warnings} warnings`);
+  terminal.line(
+    `  ${"findings".padEnd(WIDTH)}${plural(summary.errors, "error")}, ${plural(summary.warnings, "warning")}`,
+  );
 }

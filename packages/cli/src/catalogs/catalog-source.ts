@@ -14,12 +14,14 @@ export interface ReadCatalog {
 
 /**
  * Reads a catalog or bundle. A name with a transport is an image; else a file or folder of that name counts, and an image in a registry where there is none.
+ * @param warn for a name that may have been meant as a file
  * @throws what reading throws
  */
 export async function readCatalog(
   argument: string,
   platform: Platform,
   access: () => Promise<ImageAccess>,
+  warn: (text: string) => void,
 ): Promise<ReadCatalog> {
   const { assembleCatalog, readCatalogFolder, readCatalogImage } = await import("@signet/openshift");
   const kind = await kindOfPath(argument);
@@ -29,6 +31,7 @@ export async function readCatalog(
     const locate = (file: string): string => (kind === "folder" ? `${folder}/${file}` : argument);
     return { source: { name: argument, digest: null, locate }, catalog };
   }
+  if (!/[/:]/.test(argument)) warn(`there is no file or folder ${argument}; it is taken as the name of an image`);
   const { openImageSource, parseImageName } = await import("@signet/images");
   const { names, open } = await access();
   const name = await parseImageName(argument, names);

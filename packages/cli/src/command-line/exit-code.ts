@@ -15,3 +15,12 @@ export const exitCodes = {
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/**
+ * The status of a command that judged several things. One rejection outranks everything that could not be told: it is a fact that trying again does not
+ * change, and whoever passes over 2 as a fault of the network must not pass over it (docs/decisions/0010-exit-status-of-many.md).
+ */
+export function exitCodeOfMany(found: { readonly isRejected: boolean; readonly isUndetermined: boolean }): ExitCode {
+  if (found.isRejected) return exitCodes.rejected;
+  return found.isUndetermined ? exitCodes.failed : exitCodes.done;
+}

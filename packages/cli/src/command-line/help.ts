@@ -38,7 +38,7 @@ export function describeProgram(commands: readonly Command[], group?: string): r
     "",
     "Exit status:",
     "  0  done, or accepted",
-    "  1  rejected: a signature, policy or check said no",
+    "  1  rejected: a signature, policy or check said no; of several things, this outranks 2",
     "  2  could not tell or could not do: files, network, malformed configuration",
     "  64 the command line was wrong",
     "",

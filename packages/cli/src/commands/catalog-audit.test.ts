@@ -250,7 +250,7 @@ describe("catalog audit", () => {
     const properties = [{ type: "olm.bundle.object", value: { data: manifest.toString("base64") } }];
     const child = spawn(process.execPath, ["--max-old-space-size=96", signetScript, "catalog", "audit", "-q", "-"], {
       cwd: folder.path,
-      env: { ...signetEnvironment(), HOME: folder.path, NODE_OPTIONS: "--max-old-space-size=96" },
+      env: signetEnvironment({ HOME: folder.path, NODE_OPTIONS: "--max-old-space-size=96" }),
     });
     const output: Buffer[] = [];
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => output.push(chunk));
@@ -262,18 +262,20 @@ describe("catalog audit", () => {
     }
     child.stdin.end();
     assert.equal(await ended, 0, Buffer.concat(output).toString().slice(-2000));
-    assert.match(Buffer.concat(output).toString(), /op {2}300 bundles, 1 images/);
+    assert.match(Buffer.concat(output).toString(), /op {2}300 bundles, 1 image,/);
   });
 
   test("nonsense is 2, a wrong command line 64, and neither writes a report", async () => {
     put("cut.json", catalog.slice(0, -20));
     put("deep.json", `{"schema":${"[".repeat(200_000)}`);
     put("empty.json", "");
+    put("blocked.conf", '[[registry]]\nprefix = "docker.io"\nblocked = true\n');
     for (const [args, status, message] of [
       [["cut.json"], 2, /has no end/],
       [["deep.json"], 2, /nested deeper/],
       [["empty.json"], 2, /neither a bundle/],
       [["./missing"], 2, /cannot read catalog/],
+      [["missing", "--registries-conf", "blocked.conf"], 2, /^warning: there is no file or folder missing; /m],
       [[`${registry.host}/team/app:1`], 2, /neither an operator catalog nor a bundle/],
       [["catalog", "--mirror", "https://x/"], 64, /is not a mirror/],
       [["catalog", "--report", "pdf", "x"], 64, /--report is one of/],

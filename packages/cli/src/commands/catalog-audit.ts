@@ -100,7 +100,12 @@ export const command: Command = {
     const { readCatalog } = await import("../catalogs/catalog-source.ts");
     const policy = await readPolicy(invocation);
     runtime.progress.step(`Reading ${argument}`);
-    const read = await readCatalog(argument, readPlatform(invocation), () => access.get());
+    const read = await readCatalog(
+      argument,
+      readPlatform(invocation),
+      () => access.get(),
+      (text) => runtime.terminal.warn(text),
+    );
     const { auditCatalog } = await import("@signet/openshift");
     const audit = await auditCatalog(read.catalog, {
       ...(await auditOptions(policy, access, invocation, runtime)),

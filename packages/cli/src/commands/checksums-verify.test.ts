@@ -73,7 +73,7 @@ describe("checksums verify", () => {
       assert.match(stdout, /user id {2}Release <release@example\.com>/);
       assert.match(
         stdout,
-        /client\.tar\.gz: OK\ninstaller\.tar\.gz: OK\namd64\/sha256sum\.txt: OK\namd64\/tool: OK\n$/,
+        /client\.tar\.gz: OK\ninstaller\.tar\.gz: OK\namd64\/sha256sum\.txt: OK\namd64\/tool: OK\n4 files: 4 ok\n$/,
       );
       rmSync(folder.join(file));
     }
@@ -99,7 +99,7 @@ describe("checksums verify", () => {
     if (!(await sign(t, signed, "--sign"))) return;
     const plain = await verify("sha256sum.txt", "--key", publicKey);
     assert.equal(plain.status, 1);
-    assert.match(plain.stdout, /not an OpenPGP message/);
+    assert.match(plain.stdout, /not an OpenPGP message\n {4}hint: name what is signed: sha256sum\.txt\.gpg/);
     const redHat = await verify(signed);
     assert.equal(redHat.status, 1);
     assert.match(redHat.stdout, /not among the trusted keys/);
@@ -121,6 +121,17 @@ describe("checksums verify", () => {
     assert.deepEqual([changed.status, /client\.tar\.gz: FAILED\n/.test(changed.stdout)], [1, true]);
     assert.equal((await check("installer.tar.gz")).status, 0);
     assert.equal((await check("nothing.tar.gz")).status, 64);
+    // A file of a list below, which the signed one vouches for.
+    const below = await check("./amd64/tool");
+    assert.deepEqual(
+      [below.status, below.stdout.split("\n").slice(-4)],
+      [0, ["amd64/sha256sum.txt: OK", "amd64/tool: OK", "2 files: 2 ok", ""]],
+    );
+    assert.equal((await check("amd64/nothing")).status, 64);
+    const nowhere = await verify("sha256sum.txt.gpg", "--key", publicKey, "--check", "nowhere");
+    assert.deepEqual([nowhere.status, /there is no such folder/.test(nowhere.stderr)], [2, true]);
+    const json = JSON.parse((await check("-o", "json")).stdout) as { verdict: string; signature: string };
+    assert.deepEqual([json.verdict, json.signature], ["rejected", "accepted"]);
     rmSync(client);
     const missing = await check();
     assert.deepEqual([missing.status, /client\.tar\.gz: FAILED open or read/.test(missing.stdout)], [1, true]);
@@ -130,6 +141,11 @@ describe("checksums verify", () => {
     assert.equal(pipe.status, 0);
     const unreadable = await check();
     assert.deepEqual([unreadable.status, /not a regular file/.test(unreadable.stderr)], [2, true]);
+    // A checksum that is wrong outranks a file that could not be read.
+    writeFileSync(folder.join("dl/installer.tar.gz"), "changed");
+    const both = await check();
+    assert.deepEqual([both.status, /not a regular file/.test(both.stderr)], [1, true]);
+    writeFileSync(folder.join("dl/installer.tar.gz"), "installer");
     rmSync(client);
     symlinkSync("installer.tar.gz", client);
     assert.equal((await check()).status, 1);

@@ -1,8 +1,9 @@
-import { existsSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
 import {
   type Keyring,
   type SignedDocumentVerdict,
+  StoreError,
   UsageError,
   equalBytes,
   makeKeyring,
@@ -12,12 +13,13 @@ import { nodeEngine } from "@signet/core/node-engine";
 import type { ChecksumEntry, FileCheck } from "@signet/openshift";
 import type { Command, FlagOption, Invocation, ListOption, TextOption } from "../command-line/command.ts";
 import { outputFormatOption } from "../command-line/common-options.ts";
-import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { type ExitCode, exitCodeOfMany, exitCodes } from "../command-line/exit-code.ts";
 import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
 import { usage } from "../command-line/parse.ts";
 import { readPublicKeys } from "../keys/key-source.ts";
 import type { Runtime } from "../runtime.ts";
 import { readInput } from "../terminal/input.ts";
+import { plural } from "../terminal/plural.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
 const name = "checksums verify";
@@ -119,7 +121,7 @@ export const command: Command = {
     const problem = findProblem(verdict, plain, plainPath, invocation);
     const report: Report = { verdict, ...(problem === undefined ? {} : { problem }) };
     if (problem !== undefined || verdict.outcome.verdict === "rejected") {
-      print(report, invocation, terminal);
+      print(report, exitCodes.rejected, invocation, terminal);
       return exitCodes.rejected;
     }
     const { parseChecksumList } = await import("@signet/openshift");
@@ -130,12 +132,15 @@ export const command: Command = {
     await writeSums(content, invocation);
     const folder = invocation.get(checkOption);
     if (folder === undefined) {
-      print({ ...report, listed: list.entries.length }, invocation, terminal);
+      print({ ...report, listed: list.entries.length }, exitCodes.done, invocation, terminal);
       return exitCodes.done;
     }
     const files = await check(folder, entries, signed, invocation, runtime);
-    print({ ...report, listed: list.entries.length, ...files }, invocation, terminal);
-    return exitCodeOf(files, invocation, terminal);
+    const status = exitCodeOf(files, invocation);
+    print({ ...report, listed: list.entries.length, ...files }, status, invocation, terminal);
+    if (status === exitCodes.failed && files.files.every(({ outcome }) => outcome === "missing"))
+      terminal.note("error: no file was verified");
+    return status;
   },
 };
 
@@ -206,14 +211,27 @@ function isSameText(signed: Uint8Array, plain: Uint8Array, form: SignedDocumentV
   return normal(signed) === normal(plain);
 }
 
+/** The entries for the names that were given; for one that a list in a folder below may have, that list. */
 function chooseEntries(entries: readonly ChecksumEntry[], only: readonly string[]): readonly ChecksumEntry[] {
   if (only.length === 0) return entries;
-  return only.map((wanted) => {
-    const entry = entries.find((candidate) => candidate.name === wanted.replace(/^\.\//, ""));
-    if (entry !== undefined) return entry;
-    throw new UsageError("command-line-malformed", `${wanted} is not in the signed list`, {
-      hint: "names are written as in the list, relative to the folder of --check",
-    });
+  const find = (searched: string): ChecksumEntry | undefined => entries.find((entry) => entry.name === searched);
+  const chosen = only.map((wanted) => {
+    const file = plainName(wanted);
+    const slash = file.indexOf("/");
+    const entry = find(file) ?? (slash < 0 ? undefined : find(`${file.slice(0, slash)}/sha256sum.txt`));
+    if (entry === undefined) throw notListed(wanted);
+    return entry;
+  });
+  return [...new Set(chosen)];
+}
+
+function plainName(file: string): string {
+  return file.replace(/^\.\//, "");
+}
+
+function notListed(file: string): UsageError {
+  return new UsageError("command-line-malformed", `${file} is not in the signed list`, {
+    hint: "names are written as in the list, relative to the folder of --check",
   });
 }
 
@@ -232,8 +250,11 @@ async function check(
   { progress }: Runtime,
 ): Promise<CheckedFiles> {
   const { checkFiles } = await import("@signet/openshift");
+  // Without the folder, all its files would be missing: a mistake, and no verdict about them.
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new StoreError("file-missing", `--check ${folder}: there is no such folder`, { side: "local" });
   let bytes = 0;
-  const isBeside = dirname(signed) === join(folder) || join(folder) === "./";
+  const isBeside = resolve(dirname(signed)) === resolve(folder);
   const plain = basename(signed).replace(/\.(?:gpg|sig|asc|pgp)$/, "");
   const checked = await checkFiles(folder, entries, {
     engine: nodeEngine,
@@ -247,19 +268,23 @@ async function check(
       );
     },
   });
+  const only = invocation.arguments.slice(1).map(plainName);
+  if (only.length === 0) return checked;
+  const missed = only.find((wanted) => !checked.files.some(({ name: found }) => found === wanted));
+  // A list below that is wrong vouches for nothing, and is what there is to say.
+  if (missed !== undefined && checked.files.every(({ outcome }) => outcome === "ok")) throw notListed(missed);
+  const isAsked = (file: FileCheck): boolean => only.includes(file.name) || basename(file.name) === "sha256sum.txt";
   // Of single files nobody asked what else is there.
-  return invocation.arguments.length > 1 ? { files: checked.files, unlisted: [] } : checked;
+  return { files: checked.files.filter(isAsked), unlisted: [] };
 }
 
-function exitCodeOf({ files, unlisted }: CheckedFiles, invocation: Invocation, terminal: Terminal): ExitCode {
+/** When nothing was verified, it could not be told. */
+function exitCodeOf({ files, unlisted }: CheckedFiles, invocation: Invocation): ExitCode {
   const count = (outcome: FileCheck["outcome"]): number => files.filter((file) => file.outcome === outcome).length;
-  if (count("failed") > 0) return exitCodes.rejected;
-  if (invocation.get(strictOption) && unlisted.length > 0) return exitCodes.rejected;
-  if (count("missing") > 0 && !invocation.get(ignoreMissingOption)) return exitCodes.rejected;
-  if (count("unreadable") > 0) return exitCodes.failed;
-  if (count("ok") > 0) return exitCodes.done;
-  terminal.note("error: no file was verified");
-  return exitCodes.failed;
+  const isIncomplete = count("missing") > 0 && !invocation.get(ignoreMissingOption);
+  const isCrowded = invocation.get(strictOption) && unlisted.length > 0;
+  const isRejected = count("failed") > 0 || isIncomplete || isCrowded;
+  return exitCodeOfMany({ isRejected, isUndetermined: count("unreadable") > 0 || count("ok") === 0 });
 }
 
 const formWords: Readonly<Record<string, string>> = {
@@ -268,8 +293,8 @@ const formWords: Readonly<Record<string, string>> = {
   detached: "a detached signature of the plain list",
 };
 
-function print(report: Report, invocation: Invocation, terminal: Terminal): void {
-  if (invocation.get(outputFormatOption) === "json") return terminal.json(toJson(report));
+function print(report: Report, status: ExitCode, invocation: Invocation, terminal: Terminal): void {
+  if (invocation.get(outputFormatOption) === "json") return terminal.json(toJson(report, status));
   const { form, isArmored, outcome } = report.verdict;
   const isGood = outcome.verdict === "accepted" && report.problem === undefined;
   terminal.line({ colour: isGood ? "green" : "red", text: isGood ? "signature good" : "rejected" });
@@ -279,15 +304,19 @@ function print(report: Report, invocation: Invocation, terminal: Terminal): void
     const subkey = signingFingerprint === certificate.fingerprint ? "" : ` (subkey ${signingFingerprint})`;
     terminal.line(`  key      ${certificate.fingerprint}${subkey}`);
     for (const userId of certificate.userIds) terminal.line(`  user id  ${userId}`);
-    terminal.line(`  made     ${new Date(signedAt).toISOString()}`);
+    terminal.line(`  made     ${new Date(signedAt).toISOString().replace(".000Z", "Z")}`);
   } else {
     for (const { message, hint } of outcome.reasons) {
       terminal.line(`  reason   ${message}`);
       if (hint !== undefined) terminal.line(`    hint: ${hint}`);
     }
+    if (form === undefined)
+      terminal.line(
+        "    hint: name what is signed: sha256sum.txt.gpg, .sig or .asc; the plain list vouches for nothing",
+      );
   }
   if (report.problem !== undefined) terminal.line(`  reason   ${report.problem.message}`);
-  if (report.listed !== undefined) terminal.line(`  lists    ${report.listed} files`);
+  if (report.listed !== undefined) terminal.line(`  lists    ${plural(report.listed, "file")}`);
   printFiles(report, invocation, terminal);
 }
 
@@ -307,13 +336,23 @@ function printFiles({ files, unlisted }: Report, invocation: Invocation, termina
     if (file.error !== undefined) terminal.warn(file.error.message);
   }
   for (const file of unlisted ?? []) terminal.warn(`${file} is not in the signed list`);
+  if (files === undefined) return;
+  const counts = (["ok", "failed", "missing", "unreadable"] as const)
+    .map((outcome) => [outcome, files.filter((file) => file.outcome === outcome).length] as const)
+    .filter(([outcome, count]) => count > 0 || outcome === "ok");
+  terminal.line(
+    `${plural(files.length, "file")}: ${counts.map(([outcome, count]) => `${count} ${outcome}`).join(", ")}`,
+  );
 }
 
-function toJson({ verdict, problem, listed, files, unlisted }: Report): object {
+const verdicts: Readonly<Record<number, string>> = { 0: "accepted", 1: "rejected", 2: "undetermined" };
+
+function toJson({ verdict, problem, listed, files, unlisted }: Report, status: ExitCode): object {
   const { form, isArmored, outcome } = verdict;
   const isGood = outcome.verdict === "accepted" && problem === undefined;
   return {
-    verdict: isGood ? "accepted" : "rejected",
+    verdict: verdicts[status],
+    signature: isGood ? "accepted" : "rejected",
     form: form ?? null,
     armored: isArmored ?? null,
     signer:

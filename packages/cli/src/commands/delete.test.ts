@@ -72,7 +72,7 @@ describe("signet delete", () => {
         `         2 signatures of ${image.digest} in ${store}\n`,
       ].join("\n"),
     );
-    assert.deepEqual([done.status, done.stderr], [0, ""]);
+    assert.deepEqual([done.status, done.stderr], [0, `Deleting ${name}, ${image.digest}\n`]);
     assert.equal(registry.manifest("app", "stable"), undefined);
     assert.deepEqual(readdirSync(folder.join("store")), []);
     const again = await remove(name);

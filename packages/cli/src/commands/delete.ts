@@ -32,7 +32,7 @@ export const command: Command = {
   summary: "Delete an image, and with it its signatures",
   description: [
     "Resolves the name once and deletes the manifest with that digest, then its signatures where registries.d has them written. All other tags of that digest vanish as well; they are named. No policy is asked.",
-    "The manifest goes first: a deletion that fails leaves a signed image signed. If signatures could not be removed afterwards, the exit status is 2, and the same command with the digest completes it. Signatures behind a registry's signatures API cannot be removed by clients; what the registry did with them is said.",
+    "The manifest goes first: a deletion that fails leaves a signed image signed. If signatures could not be removed afterwards, the exit status is 2, and the same command with the digest completes it; what a killed process left, the same command completes: the store keeps a note of it. Signatures behind a registry's signatures API cannot be removed by clients; what the registry did with them is said.",
     "Of dir: the files of the image are removed, of oci: the entry in the index and the blobs that no other image needs, of oci-archive: the file, if it holds nothing else.",
   ],
   arguments: [{ name: "IMAGE", summary: "docker://…, dir:…, oci:… or oci-archive:…; a bare name means docker://" }],
@@ -63,6 +63,8 @@ export const command: Command = {
         all: invocation.get(allOption),
         keepSignatures: invocation.get(keepSignaturesOption),
         dryRun: invocation.get(dryRunOption),
+        // Should the process be killed, this says what it was about.
+        onBegin: (digest) => runtime.progress.step(`Deleting ${name.text}${digest === undefined ? "" : `, ${digest}`}`),
       }),
     );
     for (const warning of result.warnings) terminal.warn(warning);

@@ -128,7 +128,7 @@ describe("sign and verify in a registry", () => {
       `${registry.host}/team/missing:1`,
     ];
     const run = await signet("verify", "-o", "json", "--policy", "policy.json", ...registryFlags, ...names);
-    assert.deepEqual([run.status, run.stderr], [2, ""]);
+    assert.deepEqual([run.status, run.stderr], [1, ""]);
     const { results, summary } = JSON.parse(run.stdout) as VerifyDocument;
     assert.deepEqual(summary, { total: 3, accepted: 1, rejected: 1, undetermined: 1 });
     for (const result of results) {
@@ -238,9 +238,10 @@ describe("verify", () => {
     const options = { cwd: folder.path, env: { HOME: folder.path }, input: list };
     const args = ["verify", "--from", "-", "--policy"];
     writeFileSync(folder.join("accept.json"), JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }));
-    const [mixed, rejected] = await Promise.all([
+    const [mixed, rejected, both] = await Promise.all([
       runSignet([...args, "accept.json"], options),
       runSignet([...args, "reject.json"], { ...options, input: "dir:image\ndir:image\n" }),
+      runSignet([...args, "reject.json"], { ...options, input: "dir:nowhere\ndir:image\n" }),
     ]);
     assert.equal(mixed.status, 2);
     assert.deepEqual(
@@ -254,6 +255,7 @@ describe("verify", () => {
     assert.match(mixed.stdout, /^ +no signature is required by scope default$/m);
     assert.match(mixed.stderr, /^error: .*nowhere.*\[file-missing\]\nhint: /);
     assert.equal(rejected.status, 1);
+    assert.deepEqual([both.status, /1 rejected, 1 undetermined/.test(both.stdout)], [1, true]);
   });
 
   test("nothing to judge is never a success", async () => {
@@ -271,9 +273,9 @@ describe("verify", () => {
       signet("verify", "dir:image", "--key", "key.pub", "--policy", "policy.json"),
       signet("verify", "dir:image", "--identity", "example.com/app"),
       signet("verify", "dir:image", "--key", "key.pub", "--identity", "NOT A REFERENCE"),
-      signet("verify", "dir:image", "--creds", "a:b", "--no-creds"),
-      signet("verify", "dir:image", "--username", "a"),
-      signet("verify", "nonsense:/x"),
+      signet("verify", "dir:image", "--policy", "policy.json", "--creds", "a:b", "--no-creds"),
+      signet("verify", "dir:image", "--policy", "policy.json", "--username", "a"),
+      signet("verify", "--policy", "policy.json", "nonsense:/x"),
       signet("sign", "dir:image"),
       signet("sign", "--key", "key.private", "--identity", "e.com/a:1", "dir:image", "dir:image"),
       signet("copy", "dir:image", "dir:b", "--all", "--multi-arch", "all"),

@@ -204,6 +204,12 @@ describe("machineconfig render", () => {
       const made = parse((await render(...plain, "--openshift-version", version)).stdout) as RenderedObject;
       assert.equal(made.spec.config.ignition.version, ignition, version);
     }
+    write("other.d/a.yml", "docker: {}\n");
+    const other = await render("--policy", "plain.json", "--registries.d", "other.d");
+    assert.deepEqual([other.status, /^warning: other\.d\/a\.yml is left out/m.test(other.stderr)], [0, true]);
+    const nothing = await render("--registries.d", "other.d");
+    assert.deepEqual([nothing.status, nothing.stdout], [2, ""]);
+    assert.match(nothing.stderr, /there is no file for the nodes in other\.d/);
     const [unknown, badRole, badName] = await Promise.all([
       render(...plain, "--openshift-version", "4.7"),
       render(...plain, "--role", "a b"),

@@ -206,6 +206,17 @@ describe("machineconfig status from files", () => {
   });
 });
 
+test("without the nodes the sentence stands alone, with what would say more", async () => {
+  const pools = JSON.stringify({ apiVersion: "v1", kind: "List", items: withKinds([pool(1)], "MachineConfigPool") });
+  writeFileSync(folder.join("alone.yaml"), pools);
+  const alone = await status("alone.yaml");
+  assert.deepEqual([alone.status, alone.stdout], [2, `updating worker: 1 of 3 nodes have ${NEW}\n`]);
+  assert.match(alone.stderr, /^hint: with the nodes beside the pools /);
+  writeFileSync(folder.join("table.txt"), "NAME     CONFIG    UPDATED\nworker   rendered-worker-2   True\n");
+  const table = await status("table.txt");
+  assert.deepEqual([table.status, /in YAML or JSON/.test(table.stderr)], [2, true]);
+});
+
 describe("machineconfig status from a cluster", () => {
   test("reads pools and nodes page by page, and only reads", async (t) => {
     if (requireTool(t, "openssl") === undefined || certificates === undefined) return;

@@ -2,7 +2,7 @@ import { StoreError } from "@signet/core";
 import type { PoolStatus, RolloutState, UntrustedManifestObject } from "@signet/openshift";
 import type { Command, FlagOption, Invocation, ListOption, NumberOption, TextOption } from "../command-line/command.ts";
 import { outputFormatOption } from "../command-line/common-options.ts";
-import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { type ExitCode, exitCodeOfMany } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";
 import type { Runtime } from "../runtime.ts";
 import { readInput } from "../terminal/input.ts";
@@ -221,8 +221,10 @@ async function watch(look: Look, invocation: Invocation, { terminal, progress, n
 const stuck: readonly RolloutState[] = ["degraded", "paused"];
 
 function exitCodeOf(pools: readonly PoolStatus[]): ExitCode {
-  if (pools.some(({ state }) => stuck.includes(state))) return exitCodes.rejected;
-  return pools.every(({ state }) => state === "done") ? exitCodes.done : exitCodes.failed;
+  return exitCodeOfMany({
+    isRejected: pools.some(({ state }) => stuck.includes(state)),
+    isUndetermined: pools.some(({ state }) => state !== "done"),
+  });
 }
 
 const colours: Readonly<Record<RolloutState, Painted["colour"]>> = {
@@ -242,4 +244,9 @@ function print(pools: readonly PoolStatus[], invocation: Invocation, terminal: T
     terminal.line({ colour: colours[state], text: state.padEnd(8) }, ` ${sentence}`);
     for (const { name: node, reason } of lagging) terminal.line(`  ${node} ${reason}`);
   }
+  const isBlind = pools.some(({ state, lagging }) => state !== "done" && lagging.length === 0);
+  if (isBlind && invocation.get(kubeconfigOption) === undefined)
+    terminal.note(
+      "hint: with the nodes beside the pools (`oc get mcp,nodes -o yaml`) it is said which one lags, and why",
+    );
 }

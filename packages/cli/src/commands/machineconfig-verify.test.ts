@@ -137,6 +137,14 @@ describe("machineconfig verify", () => {
     );
   });
 
+  test("long lines of a diff, such as embedded keys, are cut for people and whole for programs", async () => {
+    const node = makeNode("long", (root) => put(root, "etc/containers/policy.json", `{"x": "${"k".repeat(3000)}"}\n`));
+    const { stdout } = await verify("--root", node, "trust.yaml");
+    assert.match(stdout, /\n {2}\+\{"x": "k{192}… \(2810 more characters\)\n/);
+    const [changed] = (await report("--root", node, "trust.yaml")).files;
+    assert.ok(changed?.diff?.some((line) => line.length > 3000));
+  });
+
   test("files that nobody asked for count when that is asked for", async () => {
     const node = makeNode("more", (root) => put(root, "etc/containers/registries.d/more.yaml", "docker: {}\n"));
     assert.equal((await verify("--root", node, "trust.yaml")).status, 0);
@@ -208,7 +216,17 @@ describe("machineconfig verify", () => {
     assert.deepEqual([cut.status, cut.stdout], [2, ""]);
     put("large", "etc/containers/policy.json", new Uint8Array(4 * 1024 * 1024 + 1));
     const large = await verify("--root", "large", "trust.yaml");
-    assert.deepEqual([large.status, /limit is 4194304/.test(large.stderr)], [2, true]);
+    assert.deepEqual([large.status, /missing .*\/a\.yaml/.test(large.stdout)], [1, true]);
+    const node = makeNode("told-large", (root) =>
+      put(root, "etc/containers/policy.json", new Uint8Array(4 * 1024 * 1024 + 1)),
+    );
+    const unknown = await report("--root", node, "trust.yaml");
+    assert.deepEqual([unknown.status, unknown.verdict], [2, "undetermined"]);
+    assert.deepEqual(outcomes(unknown), { ...allSame, "/etc/containers/policy.json": "unknown" });
+    assert.match(unknown.files[0]!.problems.join(), /limit is 4194304/);
+    // What could be told outranks it.
+    rmSync(folder.join(node, "etc/containers/registries.d/a.yaml"));
+    assert.deepEqual((await report("--root", node, "trust.yaml")).status, 1);
     assert.equal((await verify("--root", "nowhere", "trust.yaml")).status, 2);
     const text = readFileSync(folder.join("trust.yaml"), "utf8");
     for (const [name, config] of [

@@ -1,7 +1,7 @@
 import type { ActualFiles, NodeCheck, NodeFileCheck, UntrustedNodeFiles } from "@signet/openshift";
 import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
 import { outputFormatOption } from "../command-line/common-options.ts";
-import { exitCodes } from "../command-line/exit-code.ts";
+import { exitCodeOfMany, exitCodes } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";
 import { unifiedDiff } from "../terminal/unified-diff.ts";
 import { readInput } from "../terminal/input.ts";
@@ -54,7 +54,7 @@ export const command: Command = {
   summary: "Hold the files of a node against a MachineConfig",
   description: [
     "Compares every file that the configuration brings with what the node has: its octets, its permission bits, and its owner where the configuration names one. Differences of texts are shown as a diff. Other files in /etc/containers/registries.d and /etc/crio/policies are listed, since the tools read every file there; with --strict they are failures.",
-    "The exit status is 1 when something differs, 2 when it could not be told.",
+    "The exit status is 1 when something differs, else 2 when a file could not be told, else 0.",
   ],
   arguments: [
     {
@@ -86,8 +86,9 @@ export const command: Command = {
       return exitCodes.done;
     }
     const check = checkNodeFiles(wanted.files, await readActual(source, wanted));
-    const isFine = print(check, wanted, invocation, terminal);
-    return isFine ? exitCodes.done : exitCodes.rejected;
+    const found = judge(check, invocation);
+    print(check, found, wanted, invocation, terminal);
+    return exitCodeOfMany(found);
   },
 };
 
@@ -141,20 +142,32 @@ async function readActual({ kind, path }: Source, wanted: UntrustedNodeFiles): P
   return actualFilesOf(parseNodeFiles(await readInput(path, MAX_CONFIG_BYTES, "Ignition document"), shown).files);
 }
 
-/** @returns true when nothing is wrong */
+interface Found {
+  readonly isRejected: boolean;
+  readonly isUndetermined: boolean;
+}
+
+function judge({ files, extra }: NodeCheck, invocation: Invocation): Found {
+  const isWrong = files.some(({ outcome }) => outcome !== "same" && outcome !== "unknown");
+  return {
+    isRejected: isWrong || (invocation.get(strictOption) && extra.length > 0),
+    isUndetermined: files.some(({ outcome }) => outcome === "unknown"),
+  };
+}
+
 function print(
   { files, extra }: NodeCheck,
+  { isRejected, isUndetermined }: Found,
   wanted: UntrustedNodeFiles,
   invocation: Invocation,
   terminal: Terminal,
-): boolean {
+): void {
   const same = files.filter(({ outcome }) => outcome === "same").length;
   const isStrict = invocation.get(strictOption);
-  const isFine = same === files.length && !(isStrict && extra.length > 0);
   if (invocation.get(outputFormatOption) === "json") {
     terminal.json({
       wanted: wanted.name,
-      verdict: isFine ? "accepted" : "rejected",
+      verdict: isRejected ? "rejected" : isUndetermined ? "undetermined" : "accepted",
       files: files.map((file) => {
         const diff = diffOf(file);
         return {
@@ -167,23 +180,30 @@ function print(
       extra,
       summary: { files: files.length, same, extra: extra.length },
     });
-    return isFine;
+    return;
   }
   for (const file of files) {
-    const isSame = file.outcome === "same";
-    terminal.line({ colour: isSame ? "green" : "red", text: file.outcome.padEnd(9) }, ` ${file.path}`);
+    const colour = file.outcome === "same" ? "green" : file.outcome === "unknown" ? "yellow" : "red";
+    terminal.line({ colour, text: file.outcome.padEnd(9) }, ` ${file.path}`);
     for (const problem of file.problems) terminal.line(`  ${problem}`);
-    for (const line of diffOf(file)) terminal.line(`  ${line}`);
+    for (const line of diffOf(file)) terminal.line(`  ${shorten(line)}`);
   }
   for (const path of extra) terminal.line({ colour: isStrict ? "red" : "yellow", text: "extra".padEnd(9) }, ` ${path}`);
   terminal.line(
     `${wanted.name}: ${same} of ${files.length} files as wanted${extra.length === 0 ? "" : `, ${extra.length} extra`}`,
   );
-  return isFine;
 }
 
 /** Lines of a diff that are shown. */
 const MAX_DIFF_LINES = 200;
+
+/** Characters of one of them that people see; an embedded key has some thousands. */
+const MAX_SHOWN_CHARACTERS = 200;
+
+function shorten(line: string): string {
+  const left = line.length - MAX_SHOWN_CHARACTERS;
+  return left <= 0 ? line : `${line.slice(0, MAX_SHOWN_CHARACTERS)}… (${left} more characters)`;
+}
 
 /** None where one of the two is no text. */
 function diffOf({ path, outcome, wanted, actual }: NodeFileCheck): readonly string[] {

@@ -417,7 +417,7 @@ test("hostile text in signatures and keys never reaches the output as it is", as
     ]),
     runSignet(["keys", "list", folder.join("mallory.pub")]),
     runSignet(["keys", "show", folder.join("mallory.pub"), "-o", "json"]),
-    runSignet(["verify", `dir:${hostile}`]),
+    runSignet(["verify", "--key", folder.join("mallory.pub"), `dir:${hostile}`]),
     runSignet([hostile]),
   ]);
   for (const { stdout, stderr } of runs) {

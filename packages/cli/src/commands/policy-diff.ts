@@ -1,7 +1,7 @@
 import type { PolicyChange, PolicyDiff, ScopeDiff } from "@signet/core";
 import type { Command, TextOption } from "../command-line/command.ts";
 import { outputFormatOption } from "../command-line/common-options.ts";
-import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { type ExitCode, exitCodeOfMany, exitCodes } from "../command-line/exit-code.ts";
 import { namesInventory, readInventory } from "../images/inventory-options.ts";
 import { type SimulationReport, runSimulation, simulationOptions } from "../simulation/simulation-run.ts";
 import type { Painted, Terminal } from "../terminal/terminal.ts";
@@ -78,7 +78,10 @@ export const command: Command = {
     const run = await runSimulation(images, { next: b.policy, present: a.policy }, invocation, runtime, report);
     if (run.isInterrupted) await runtime.interruption.ended;
     // A comparison that was asked about images and could not tell for some is not whole.
-    return status === exitCodes.done && run.summary.counts.undetermined > 0 ? exitCodes.failed : status;
+    return exitCodeOfMany({
+      isRejected: status === exitCodes.rejected,
+      isUndetermined: run.summary.counts.undetermined > 0,
+    });
   },
 };
 

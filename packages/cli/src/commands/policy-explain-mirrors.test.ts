@@ -1,6 +1,6 @@
 /** `policy explain` where registries.conf sends an image elsewhere: two registries stand for the mirror and the place that the name means. */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { type GeneratedKey, createSignature, generateKey, openSecretKey } from "@signet/core";
@@ -217,28 +217,88 @@ describe("policy explain by registries.conf", () => {
     }
   });
 
-  test("of a file tree no registries.conf of this machine counts, unless it is named", async () => {
-    const file = folder.join(conf("tree.conf", [`${mirror.host}/proxy`]));
-    put("node/etc/containers/policy.json", readFileSync(folder.join("policy.json")));
-    put(`node${folder.join("key.pub")}`, key.publicKey);
-    put("node/etc/containers/registries.d/x.yaml", "default-docker: {lookaside: 'file:///srv/sig'}\n");
-    await sign("node/srv/sig", "proxy/app", logical);
-    // By this machine's own file the name would lead to the mirror.
-    const own = (name: string, ...args: readonly string[]): Promise<SignetRun> =>
-      runSignet(["policy", "explain", "--root", "node", "--retry-times", "0", name, ...args, "-o", "json"], {
-        cwd: folder.path,
-        env: { HOME: folder.path, XDG_RUNTIME_DIR: folder.path, CONTAINERS_REGISTRIES_CONF: put("own.conf", ownConf) },
+  describe("of a file tree", () => {
+    /** By this machine's own file the tree's names would lead nowhere. */
+    const ofTree = (root: string, name: string, ...args: readonly string[]): Promise<SignetRun> =>
+      runSignet(
+        [
+          "policy",
+          "explain",
+          "--root",
+          root,
+          "--retry-times",
+          "0",
+          name,
+          "--authfile",
+          "auth.json",
+          ...args,
+          "-o",
+          "json",
+        ],
+        {
+          cwd: folder.path,
+          env: {
+            HOME: folder.path,
+            XDG_RUNTIME_DIR: folder.path,
+            CONTAINERS_REGISTRIES_CONF: put("own.conf", '[[registry]]\nprefix = "*.com"\nblocked = true\n'),
+            PATH: `${folder.join("bin")}:${process.env["PATH"]}`,
+          },
+        },
+      );
+
+    async function makeTree(root: string, files: Readonly<Record<string, string>>): Promise<void> {
+      put(`${root}/etc/containers/policy.json`, readFileSync(folder.join("policy.json")));
+      put(`${root}${folder.join("key.pub")}`, key.publicKey);
+      put(`${root}/etc/containers/registries.d/x.yaml`, "default-docker: {lookaside: 'file:///srv/sig'}\n");
+      for (const path of ["proxy/app", "origin/app"]) await sign(`${root}/srv/sig`, path, logical);
+      for (const [path, content] of Object.entries(files)) put(`${root}/${path}`, content);
+    }
+
+    const mirrorTable = (location: string): string =>
+      `[[registry]]\nprefix = "registry.example.com/team"\nlocation = "127.0.0.1:1/x"\n[[registry.mirror]]\nlocation = "${location}"\ninsecure = true\n`;
+
+    test("its own registries.conf and drop-ins count, this machine's do not, and the one that is named comes first", async () => {
+      put("bin/docker-credential-theirs", `#!/bin/sh\ntouch ${folder.join("helper-ran")}\nexit 1\n`);
+      chmodSync(folder.join("bin/docker-credential-theirs"), 0o755);
+      await makeTree("node", {
+        "usr/lib/registries.conf":
+          'credential-helpers = ["theirs"]\n[aliases]\n"app" = "registry.example.com/team/app"\n',
+        "etc/containers/registries.conf.d/10-mirror.conf": mirrorTable(`${origin.host}/origin`),
       });
-    const ownConf = readFileSync(file, "utf8").replaceAll("registry.example.com/team", "127.0.0.1:1/team");
-    const unnamed = JSON.parse((await own("127.0.0.1:1/team/app:1")).stdout) as Explained;
-    assert.deepEqual([unnamed.endpoints, unnamed.error!.code], [[], "registry-unreachable"]);
-    const named = JSON.parse(
-      (await own(logical, "--registries-conf", file, "--authfile", "auth.json")).stdout,
-    ) as Explained;
-    assert.deepEqual([named.verdict, named.endpoints.length], ["accepted", 1]);
-    assert.match(
-      named.store.why[0]!,
-      /default-docker \(lookaside\) in node\/etc\/containers\/registries\.d\/x\.yaml:1/,
-    );
+      symlinkSync("/usr/lib/registries.conf", folder.join("node/etc/containers/registries.conf"));
+      const run = await ofTree("node", "app:1");
+      const own = JSON.parse(run.stdout) as Explained;
+      assert.deepEqual([own.image, own.verdict], [`docker://${logical}`, "accepted"], run.stdout);
+      assert.deepEqual(
+        own.endpoints.map(({ role, reference, outcome }) => [role, reference, outcome]),
+        [["mirror", `${origin.host}/origin/app:1`, "served"]],
+      );
+      assert.match(
+        own.store.why[0]!,
+        /default-docker \(lookaside\) in node\/etc\/containers\/registries\.d\/x\.yaml:1/,
+      );
+      assert.ok(!existsSync(folder.join("helper-ran")));
+
+      const named = JSON.parse(
+        (await ofTree("node", logical, "--registries-conf", conf("tree.conf", [`${mirror.host}/proxy`]))).stdout,
+      ) as Explained;
+      assert.deepEqual([named.verdict, named.endpoints[0]!["reference"]], ["accepted", `${mirror.host}/proxy/app:1`]);
+    });
+
+    test("without one each name means the place that it names", async () => {
+      await makeTree("bare", {});
+      const { endpoints, error } = JSON.parse((await ofTree("bare", "127.0.0.1:1/team/app:1")).stdout) as Explained;
+      assert.deepEqual([endpoints, error!.code], [[], "registry-unreachable"]);
+    });
+
+    test("credentials go to no registry that only the tree calls insecure", async () => {
+      await makeTree("greedy", { "etc/containers/registries.conf": mirrorTable(`${mirror.host}/proxy`) });
+      const seen = mirror.log.length;
+      const careful = JSON.parse((await ofTree("greedy", logical)).stdout) as Explained;
+      assert.deepEqual([careful.verdict, careful.endpoints[0]!["code"]], ["undetermined", "registry-unauthorized"]);
+      assert.ok(mirror.log.length > seen && mirror.log.slice(seen).every(({ user }) => user === undefined));
+      const told = JSON.parse((await ofTree("greedy", logical, "--tls-verify=false")).stdout) as Explained;
+      assert.equal(told.verdict, "accepted");
+    });
   });
 });

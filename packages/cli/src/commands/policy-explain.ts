@@ -41,7 +41,7 @@ export const command: Command = {
     "Judges one image as `signet verify` does and shows everything that the verdict depends on: each scope in the order of look-up and the one that governs; the store that was asked for signatures, why that one, and what it answered; each requirement with its keys; each signature with each check. The first check that failed is marked, and the last line is what would help: a command where there is one.",
     "What kept it from being judged (a registry that does not answer, a key that cannot be read) is part of the explanation. The exit status is 0 for an accepted image, 1 for a rejected one, and 2 when it could not be told.",
     "With --manifest no network is asked: the file is judged as if IMAGE were it, with the signatures that lie in the folder that --signatures names, or as unsigned without one.",
-    "An image that registries.conf sends to mirrors or another location is looked for there, and each place that was tried is shown: the policy goes by the name that was asked for; the store of signatures and credentials go by the place that served. With --root no registries.conf counts but the one that --registries-conf names.",
+    "An image that registries.conf sends to mirrors or another location is looked for there, and each place that was tried is shown: the policy goes by the name that was asked for; the store of signatures and credentials go by the place that served. With --root those of the tree count, but no helper that they name is started, and no credentials go to a registry that only they call insecure.",
   ],
   arguments: [{ name: "IMAGE", summary: "docker://…, dir:…, oci:… or oci-archive:…; a bare name means docker://" }],
   options: [
@@ -75,7 +75,7 @@ export const command: Command = {
     const { explainImage, parseImageName } = await import("@signet/images");
     const offline = readOfflineOptions(invocation, name);
     const [text] = invocation.arguments as [string];
-    const registriesConf = offline === undefined ? await chooseRegistriesConf(invocation, runtime) : undefined;
+    const registriesConf = offline === undefined ? await openConf(invocation, runtime) : undefined;
     const image = await parseImageName(text, registriesConf);
     const { readPlatform } = await import("../images/platform-options.ts");
     const options: ExplainOptions = {
@@ -89,7 +89,7 @@ export const command: Command = {
     };
     await using stack = new AsyncDisposableStack();
     const registry =
-      offline === undefined ? { registry: await openRegistry(invocation, runtime, stack, registriesConf) } : {};
+      registriesConf === undefined ? {} : { registry: await openRegistry(invocation, runtime, stack, registriesConf) };
     const explanation = await explainImage(image, { ...options, ...registry });
     if (invocation.get(outputFormatOption) === "json") {
       const { reportExplanation } = await import("../explain/explain-report.ts");
@@ -117,15 +117,9 @@ async function readTrust(
   return { policy, readKeyFile: root === undefined ? readKeyFile : (file) => readKeyFile(resolveInTree(root, file)) };
 }
 
-/** The registries.conf that counts; undefined for another machine's file tree, about whose images this machine's has no say. */
-async function chooseRegistriesConf(
-  invocation: Invocation,
-  runtime: Runtime,
-): Promise<RegistriesConfAccess | undefined> {
-  const isOfTree = invocation.get(rootOption) !== undefined;
-  if (isOfTree && invocation.get(registriesConfOption) === undefined) return undefined;
+async function openConf(invocation: Invocation, runtime: Runtime): Promise<RegistriesConfAccess> {
   const { openRegistriesConf } = await import("../registry/registries-conf-access.ts");
-  return openRegistriesConf(invocation, runtime);
+  return openRegistriesConf(invocation, runtime, invocation.get(rootOption));
 }
 
 /** What asking registries and stores takes. Configuration that cannot be read is part of the explanation, not the end of it. */
@@ -133,7 +127,7 @@ async function openRegistry(
   invocation: Invocation,
   runtime: Runtime,
   stack: AsyncDisposableStack,
-  registriesConf: RegistriesConfAccess | undefined,
+  registriesConf: RegistriesConfAccess,
 ): Promise<NonNullable<ExplainOptions["registry"]>> {
   const { RegistryClients, fileTreeHost, loadRegistriesD, placeInTree, pullEndpoints } = await import("@signet/images");
   const { readRegistryAccess } = await import("../registry/registry-access.ts");
@@ -141,18 +135,17 @@ async function openRegistry(
   const directory = invocation.get(registriesDOption);
   const root = invocation.get(rootOption);
   const host = root === undefined ? access.host : fileTreeHost(root);
+  const isTheirs = root !== undefined && invocation.get(registriesConfOption) === undefined;
   try {
     const loaded = await loadRegistriesD({ host, ...(directory === undefined ? {} : { directory }) });
     for (const warning of loaded.warnings) runtime.terminal.warn(warning);
     const registriesD = root === undefined ? loaded : placeInTree(loaded, root);
     const credentialHelpers = async (): Promise<readonly string[] | undefined> =>
-      (await registriesConf?.load())?.credentialHelpers;
+      (await registriesConf.load()).credentialHelpers;
     return {
-      clients: stack.use(new RegistryClients({ ...access, credentialHelpers })),
+      clients: stack.use(new RegistryClients({ ...access, credentialHelpers, anonymousWhereInsecure: isTheirs })),
       registriesD,
-      ...(registriesConf === undefined
-        ? {}
-        : { resolveEndpoints: async (reference) => pullEndpoints(await registriesConf.load(), reference) }),
+      resolveEndpoints: async (reference) => pullEndpoints(await registriesConf.load(), reference),
     };
   } catch (error) {
     if (error instanceof SignetError && error.code !== "proxy-malformed") return error;

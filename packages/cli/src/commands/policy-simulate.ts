@@ -1,6 +1,6 @@
 import type { Command, TextOption } from "../command-line/command.ts";
 import { policyOption } from "../command-line/common-options.ts";
-import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { type ExitCode, exitCodeOfMany } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";
 import { namesInventory, readInventory } from "../images/inventory-options.ts";
 import { type SimulationRun, runSimulation, simulationOptions } from "../simulation/simulation-run.ts";
@@ -37,7 +37,7 @@ export const command: Command = {
   description: [
     "Says what a policy would do to the images that run, before it is rolled out: with --against what would stop being pulled, what would newly be allowed, and what is rejected either way, grouped by reason and with those who use it; without --against what it would reject.",
     "Images come from --from, as often as wanted: a plain list with one name a line, Kubernetes lists and objects as JSON or YAML (such as the output of `kubectl get pods -A -o json`, of any size), a folder of manifests, or a compose file. Names are read as kubelet and docker read them: nginx is docker.io/library/nginx:latest, and of a name with both a tag and a digest the digest counts. Each image is fetched once.",
-    "With --resume the work can be cut short and gone on with: finished images are kept in a journal, which only fits the same policies, keys, registries.d, options and images. Images that could not be told are tried again.",
+    "With --resume the work can be cut short and gone on with: finished images are kept in a journal, which only fits the same policies, keys, registries.d, registries.conf, options and images. Images that could not be told are tried again.",
     "The exit status is 1 if anything would newly stop (without --against: if anything is rejected), else 2 if an image could not be told, else 0.",
   ],
   arguments: [{ name: "POLICY", summary: "The policy that is not in force yet", optional: true, completion: "file" }],
@@ -94,6 +94,5 @@ function readPolicyPath(argument: string | undefined, option: string | undefined
 
 function exitCodeOf({ summary }: SimulationRun, isCompared: boolean): ExitCode {
   const { stops, rejected, undetermined } = summary.counts;
-  if ((isCompared ? stops : rejected) > 0) return exitCodes.rejected;
-  return undetermined > 0 ? exitCodes.failed : exitCodes.done;
+  return exitCodeOfMany({ isRejected: (isCompared ? stops : rejected) > 0, isUndetermined: undetermined > 0 });
 }

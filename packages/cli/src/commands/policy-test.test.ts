@@ -112,14 +112,20 @@ describe("policy test", () => {
     put("typo.yaml", "policy: policy.json\ncases:\n  - image: x\n    expcet: rejected\n");
     put("key.yaml", "policy: policy.json\ncases: [{image: x, expect: rejected, signed: {key: missing}}]\n");
     put("broken.yaml", "policy: [\n");
-    const [typo, none, error, broken, usage] = await Promise.all([
+    put(
+      "both.yaml",
+      "policy: policy.json\ncases: [{image: x, expect: rejected, signed: {key: missing}}, {image: x, expect: accepted}]\n",
+    );
+    const [typo, none, error, broken, usage, both] = await Promise.all([
       run("typo.yaml"),
       run("missing.yaml"),
       run("key.yaml"),
       run("broken.yaml"),
       run(),
+      run("both.yaml"),
     ]);
     assert.deepEqual([typo.status, none.status, error.status, broken.status, usage.status], [2, 2, 2, 2, 64]);
+    assert.deepEqual([both.status, /1 failed, 1 could not be run/.test(both.stdout)], [1, true], both.stdout);
     assert.equal(
       typo.stderr,
       'error: typo.yaml:4:5: unknown member "expcet" in a case\nhint: did you mean "expect"?\n',
@@ -152,11 +158,11 @@ describe("policy test", () => {
     assert.equal(balance(junit!.stdout), 0);
   });
 
-  test("judges by --policy where a file names none", async () => {
+  test("judges by --policy where a file names none, else by the policy in force", async () => {
     put("bare.yaml", "cases: [{image: open.example.com/x, expect: accepted}]\n");
-    const [named, machine] = await Promise.all([run("bare.yaml", "--policy", "policy.json"), run("bare.yaml")]);
-    assert.equal(named.status, 0);
-    assert.notEqual(machine.stdout, named.stdout);
+    put(".config/containers/policy.json", '{"default": [{"type": "reject"}]}');
+    const [named, inForce] = await Promise.all([run("bare.yaml", "--policy", "policy.json"), run("bare.yaml")]);
+    assert.deepEqual([named.status, inForce.status], [0, 1]);
   });
 });
 

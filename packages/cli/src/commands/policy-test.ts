@@ -1,7 +1,7 @@
 import type { PolicyTestResult } from "@signet/images";
 import type { Command, FlagOption, TextOption } from "../command-line/command.ts";
 import { policyOption } from "../command-line/common-options.ts";
-import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { type ExitCode, exitCodeOfMany } from "../command-line/exit-code.ts";
 
 const name = "policy test";
 
@@ -25,7 +25,7 @@ export const command: Command = {
   summary: "Run the unit tests of a policy",
   description: [
     "Judges the cases of YAML or JSON files by a policy, each as a pull would be judged, and compares: the verdict, and where the case says so the reasons, the scope that governs, the signer, and the store that registries.d names. No network is asked; signatures come from files or are made by test keys. docs/policy-tests.md describes the files.",
-    "The exit status is 0 when every case passed, 1 when one failed, and 2 when a file cannot be read or a case cannot be run.",
+    "The exit status is 1 when a case failed, else 2 when a case could not be run, else 0; a file that cannot be read is 2.",
   ],
   arguments: [{ name: "FILE", summary: "A file of policy tests", repeats: true, completion: "file" }],
   options: [policyOption, coverageOption, formatOption],
@@ -65,7 +65,9 @@ export const command: Command = {
 
 function exitCodeOf({ files, coverage }: PolicyTestResult, requiresCoverage: boolean): ExitCode {
   const outcomes = files.flatMap(({ cases }) => cases.map(({ outcome }) => outcome));
-  if (outcomes.includes("error")) return exitCodes.failed;
   const isUncovered = requiresCoverage && coverage.some(({ scopes }) => scopes.some(({ cases }) => cases === 0));
-  return isUncovered || outcomes.includes("failed") ? exitCodes.rejected : exitCodes.done;
+  return exitCodeOfMany({
+    isRejected: isUncovered || outcomes.includes("failed"),
+    isUndetermined: outcomes.includes("error"),
+  });
 }

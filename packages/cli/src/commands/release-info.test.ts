@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, describe, test } from "node:test";
 import {
@@ -106,7 +106,9 @@ describe("release info", () => {
     writeDirImage(dir.join("new"), more.image);
     const { status, stdout } = await info(`dir:${dir.join("new")}`, "--changes-from", `dir:${dir.join("old")}`);
     assert.equal(status, 0);
-    assert.match(stdout, /^4\.98\.0 -> 4\.99\.0\nAdded images:\n {2}component-4 sha256:/);
+    assert.match(stdout, /^4\.98\.0 -> 4\.99\.0\n\nAdded images:\n {2}component-4 sha256:/);
+    const specs = await info(`dir:${dir.join("new")}`, "--changes-from", `dir:${dir.join("old")}`, "--pullspecs");
+    assert.match(specs.stdout, /\n {2}component-4 registry\.example\.com\/dev@sha256:/);
     assert.match(stdout, /Changed images:\n {2}component-1 sha256:[0-9a-f]{64} -> sha256:[0-9a-f]{64}\n/);
     assert.match(stdout, /1 added, 0 removed, 1 changed, 3 unchanged\n$/);
     const back = await info(`dir:${dir.join("old")}`, "--changes-from", `dir:${dir.join("new")}`, "-o", "json");
@@ -116,6 +118,39 @@ describe("release info", () => {
       ["component-4"],
     );
     assert.doesNotMatch((await info(`dir:${dir.join("new")}`)).stdout, /Pull From/);
+  });
+
+  test("reads every form in which copies lie on a disk, a docker archive's plain layers too", async (t) => {
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    writeDirImage(dir.join("dir"), await genuineRelease());
+    const forms = ["oci:layout:r", "oci-archive:r.tar:r", "docker-archive:d.tar:ocp/release:1"];
+    for (const form of forms) {
+      const copied = await runSignet(["copy", "--insecure-policy", "dir:dir", form], { cwd: dir.path });
+      assert.equal(copied.status, 0, copied.stderr);
+      const { status, stdout, stderr } = await runSignet(["release", "info", form], { cwd: dir.path });
+      assert.equal(status, 0, `${form}: ${stderr}`);
+      assert.match(stdout, /^Name: {6}4\.12\.0\nDigest: {4}sha256:/);
+      assert.equal(stdout.match(/^ {2}\S+ +sha256:[0-9a-f]{64}$/gm)?.length, 183);
+    }
+  });
+
+  test("says what was probably meant by a version, a digest or a path", async (t) => {
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    writeFileSync(dir.join("r.tar"), "");
+    for (const [argument, hint] of [
+      ["4.14.3", "ocp-release:4.14.3-x86_64"],
+      ["4.14.3-aarch64", "ocp-release:4.14.3-aarch64\n"],
+      ["4.16.0-rc.1", "ocp-release:4.16.0-rc.1-x86_64"],
+      [`sha256:${"a".repeat(64)}`, "ocp-release@sha256:"],
+      ["sha256:0da6", "ocp-release@sha256:"],
+      ["r.tar", "oci-archive: or docker-archive:"],
+      [".", "dir: or oci:"],
+    ] as const) {
+      const { status, stderr } = await runSignet(["release", "info", argument], { cwd: dir.path });
+      assert.deepEqual([status, stderr.includes(hint)], [64, true], stderr);
+    }
   });
 
   test("refuses descriptions that contradict themselves", async (t) => {
@@ -137,7 +172,7 @@ describe("release info", () => {
         (text: string) => text.replace("quay.io/openshift-release-dev", "QUAY/UPPER"),
         /is no image reference/,
       ],
-      ["json", (text: string) => text.slice(100), /not JSON/],
+      ["json", (text: string) => text.slice(100), /unexpected data after the end of the document/],
       ["kind", (text: string) => text.replace("ImageStream", "Stream"), /is not ImageStream/],
     ] as const) {
       writeDirImage(dir.join(what), await genuineRelease(changes));

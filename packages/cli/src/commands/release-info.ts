@@ -14,6 +14,7 @@ import { usage } from "../command-line/parse.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
 import { openImageAccess } from "../images/image-access.ts";
 import { readPlatform } from "../images/platform-options.ts";
+import { checkReleaseArgument } from "../releases/release-argument.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
@@ -99,6 +100,7 @@ interface ReadRelease {
 }
 
 async function read(argument: string, invocation: Invocation, runtime: Runtime): Promise<ReadRelease> {
+  checkReleaseArgument(argument, name);
   const { openImageSource, parseImageName } = await import("@signet/images");
   const { readReleaseImage } = await import("@signet/openshift");
   await using access = await openImageAccess(invocation, registryOptions, runtime);
@@ -187,5 +189,6 @@ async function printChanges(
   }
   const { describeDifference } = await import("../releases/release-text.ts");
   terminal.line(`${before.name} -> ${after.name}`);
-  for (const line of describeDifference(difference)) terminal.line(line);
+  terminal.line("");
+  for (const line of describeDifference(difference, invocation.get(pullSpecsOption))) terminal.line(line);
 }

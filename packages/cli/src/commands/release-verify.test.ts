@@ -138,7 +138,14 @@ describe("release verify", () => {
     const { status, stdout, stderr } = await verify();
     assert.equal(status, 2);
     assert.match(stdout, /^undetermined /);
-    assert.match(stderr, /^error: 1 images of the release could not be looked at/m);
+    assert.match(stderr, /^error: 1 image of the release could not be looked at/m);
+    // An image that is known to be wrong outranks it.
+    registry.tamper("dev/components", release.components[4]!.digest, (bytes) =>
+      encode(`${new TextDecoder().decode(bytes)} `),
+    );
+    const both = await verify();
+    assert.deepEqual([both.status, both.stdout.match(/^(?:rejected|undetermined) /)?.[0]], [1, "rejected "]);
+    assert.match(both.stdout, /unknown .*component-2 /);
   });
 
   test("stops at a missing or wrong signature, before anything else of the image is fetched", async (t) => {
@@ -175,7 +182,6 @@ describe("release verify", () => {
       ["oc-mirror", [...nowhere, "--configmap", join(vectors, "configmaps/oc-mirror-v2-signature-configmap.yaml")]],
       ["folder", [...nowhere, "--configmap", join(vectors, "configmaps")]],
     ] as const) {
-      mkdirSync(dir.join(name));
       const { status, stdout, stderr } = await shallow(...args, "--write-configmap", dir.join(name));
       assert.equal(status, 0, stderr);
       assert.match(stdout, /signed by 567E347AD0044ADE55BA8A5F199E2F91FD431D51/);
@@ -191,6 +197,9 @@ describe("release verify", () => {
       ) as unknown;
       assert.deepEqual(written, expected, name);
     }
+    mkdirSync(dir.join("empty"));
+    const empty = await shallow(...nowhere, "--configmap", dir.join("empty"));
+    assert.deepEqual([empty.status, /empty holds no mirrored signature/.test(empty.stderr)], [1, true]);
     const none = await shallow(...nowhere);
     assert.equal(none.status, 1);
     assert.match(none.stdout, /no signature in any of the stores/);

@@ -1,34 +1,20 @@
 import { type Digest, UndeterminedError } from "@signet/core";
-import { nodeEngine } from "@signet/core/node-engine";
-import type { ImageSource } from "@signet/images";
-import type {
-  ComponentCheck,
-  ReleaseImage,
-  ReleaseSignatureSource,
-  ReleaseSignaturesVerdict,
-  ReleaseTrust,
-} from "@signet/openshift";
-import type { Command, FlagOption, Invocation, ListOption, TextOption } from "../command-line/command.ts";
-import {
-  jobsOption,
-  outputFormatOption,
-  overrideArchOption,
-  overrideOsOption,
-  overrideVariantOption,
-  registriesConfOption,
-  registriesDOption,
-  retryTimesOption,
-} from "../command-line/common-options.ts";
+import type { ComponentCheck, ReleaseImage, ReleaseSignaturesVerdict, ReleaseTrust } from "@signet/openshift";
+import type { Command, FlagOption, Invocation, NumberOption, TextOption } from "../command-line/command.ts";
+import { jobsOption as anyJobsOption, outputFormatOption } from "../command-line/common-options.ts";
 import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
-import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
 import { usage } from "../command-line/parse.ts";
 import { parseReferenceArgument } from "../command-line/reference-argument.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
 import { type ImageAccess, openImageAccess } from "../images/image-access.ts";
 import { readPlatform } from "../images/platform-options.ts";
+import { checkReleaseArgument } from "../releases/release-argument.ts";
 import { type VerifiedRelease, printReleaseReport, reportRelease } from "../releases/release-report.ts";
-import { readReleaseTrust, releaseTrustOptions } from "../releases/release-trust-options.ts";
+import { releaseTrustOptions } from "../releases/release-trust-options.ts";
+import { type SearchedRelease, judgeRelease } from "../releases/signature-search.ts";
+import { findReleaseTrust, releaseReadingOptions } from "../releases/trust-from-release.ts";
 import type { Runtime } from "../runtime.ts";
+import { plural } from "../terminal/plural.ts";
 
 const name = "release verify";
 
@@ -36,13 +22,6 @@ const shallowOption: FlagOption = {
   kind: "flag",
   name: "shallow",
   summary: "Stop at the signature; a digest alone is enough then",
-};
-const configMapOption: ListOption = {
-  kind: "list",
-  name: "configmap",
-  value: "FILE|DIR",
-  summary: "Look for signatures in these ConfigMaps of mirrored signatures as well",
-  completion: "file",
 };
 const writeConfigMapOption: TextOption = {
   kind: "text",
@@ -58,6 +37,10 @@ const identityOption: TextOption = {
   summary: "The signature must be for this name, with its tag (default: any, as clusters have it)",
   completion: "nothing",
 };
+const jobsOption: NumberOption = {
+  ...anyJobsOption,
+  summary: "Images of the release looked at at the same time (default 16)",
+};
 const componentsOption: TextOption = {
   kind: "text",
   name: "component-repository",
@@ -71,26 +54,19 @@ export const command: Command = {
   summary: "Verify an OpenShift release: its signature, then every image it refers to",
   description: [
     "Looks for signatures of the release's digest in all stores at once, and asks that every keyring of the trust is satisfied (signet release trust shows it). Then reads the release image and fetches every image it refers to by its digest: each is present and equal, different, for another platform, or absent.",
+    "--trust-from-release takes keys and stores from the verification ConfigMap of another release, as a cluster does from the one that it runs. A release cannot vouch for itself: the other one is verified first, by the trust that the remaining options name (default: Red Hat's), and it must be another release than the one in question, named by digest.",
     "The release may be named by digest, in any spelling that stores and documents use (sha256:…, sha256=…, sha256%…). Exit status 1 means that a signature or an image is not as it must be, 2 that it could not be told.",
   ],
   arguments: [{ name: "IMAGE|DIGEST", summary: "The release image; with --shallow its digest is enough" }],
   options: [
     ...releaseTrustOptions,
-    configMapOption,
+    ...releaseReadingOptions,
     writeConfigMapOption,
     identityOption,
     shallowOption,
     componentsOption,
     jobsOption,
     outputFormatOption,
-    registriesDOption,
-    registriesConfOption,
-    overrideOsOption,
-    overrideArchOption,
-    overrideVariantOption,
-    ...registryOptions.all,
-    retryTimesOption,
-    ...openPgpOptions,
   ],
   examples: [
     {
@@ -101,29 +77,35 @@ export const command: Command = {
       line: "signet release verify --shallow sha256:0da6316466d60a3a4535d5fed3589feb0391989982fba59d47d4c729912d6363 --store file:///srv/signatures --write-configmap config",
       purpose: "The signature alone, from a folder; and the ConfigMap for a disconnected cluster",
     },
+    {
+      line: "signet release verify registry.example.com/okd/release@sha256:1111111111111111111111111111111111111111111111111111111111111111 --trust-from-release registry.example.com/okd/release@sha256:2222222222222222222222222222222222222222222222222222222222222222 --trust-configmap release-verification.yaml",
+      purpose: "By the keys of the release that runs now, which a ConfigMap that is known accepts",
+    },
   ],
   async run(invocation, runtime) {
     const [argument] = invocation.arguments as [string];
-    const trust = await readReleaseTrust(invocation);
-    for (const warning of trust.warnings) runtime.terminal.warn(warning);
     await using access = await openImageAccess(invocation, registryOptions, runtime);
     const digest = await digestAlone(argument, invocation);
     if (digest !== undefined) {
-      const signatures = await judge(digest, trust, undefined, access, invocation, runtime);
-      return finish({ image: digest, signatures }, invocation, runtime);
+      const used = await findReleaseTrust(new Set([digest]), access, invocation, runtime);
+      const signatures = await judge({ digest }, used.trust, access, invocation, runtime);
+      return finish({ image: digest, used, signatures }, invocation, runtime);
     }
+    checkReleaseArgument(argument, name);
     const { openImageSource, parseImageName } = await import("@signet/images");
+    const { digestsOfRelease, readReleaseImage } = await import("@signet/openshift");
     const imageName = await parseImageName(argument, access.names);
+    const image = imageName.text;
     await using source = await openImageSource(imageName, access.open);
+    const used = await findReleaseTrust(await digestsOfRelease(source), access, invocation, runtime);
     const top = await source.manifest();
-    const signatures = await judge(top.digest, trust, source, access, invocation, runtime);
+    const signatures = await judge({ digest: top.digest, source }, used.trust, access, invocation, runtime);
     if (signatures.verdict === "rejected" || invocation.get(shallowOption))
-      return finish({ image: imageName.text, signatures }, invocation, runtime);
-    const { readReleaseImage } = await import("@signet/openshift");
+      return finish({ image, used, signatures }, invocation, runtime);
     const release = await readReleaseImage(source, readPlatform(invocation));
     for (const warning of release.release.warnings) runtime.terminal.warn(warning);
     const components = await checkAll(release, access, invocation, runtime);
-    return finish({ image: imageName.text, signatures, release, components }, invocation, runtime);
+    return finish({ image, used, signatures, release, components }, invocation, runtime);
   },
 };
 
@@ -140,67 +122,22 @@ async function digestAlone(argument: string, invocation: Invocation): Promise<Di
 }
 
 async function judge(
-  digest: Digest,
+  release: SearchedRelease,
   trust: ReleaseTrust,
-  source: ImageSource | undefined,
   access: ImageAccess,
   invocation: Invocation,
   runtime: Runtime,
 ): Promise<ReleaseSignaturesVerdict> {
-  const { judgeReleaseSignatures, writeSignatureConfigMap } = await import("@signet/openshift");
   const identity = invocation.get(identityOption);
-  const sources = await listSources(trust, source, access, invocation, runtime);
-  runtime.progress.step(`Looking for signatures of ${digest} in ${sources.length} places`);
-  const verdict = await judgeReleaseSignatures(digest, trust.keyrings, sources, {
-    engine: nodeEngine,
-    now: runtime.now(),
-    // A cluster does not look at expiry at all; a key that has expired since it signed is told, and stays good for what it signed.
-    switches: {
-      acceptKeyExpiredSinceSigning: true,
-      acceptSubkeyExpiredSinceSigning: true,
-      ...readSwitches(invocation),
-    },
-    ...(identity === undefined ? {} : { identity: parseReferenceArgument(identity) }),
-  });
+  const wanted = identity === undefined ? release : { ...release, identity: parseReferenceArgument(identity) };
+  const verdict = await judgeRelease(wanted, trust, access, invocation, runtime);
   const folder = invocation.get(writeConfigMapOption);
   if (folder !== undefined && verdict.verdict === "accepted") {
-    const path = await writeSignatureConfigMap(folder, digest, verdict.accepted);
+    const { writeSignatureConfigMap } = await import("@signet/openshift");
+    const path = await writeSignatureConfigMap(folder, verdict.digest, verdict.accepted);
     runtime.terminal.note(`wrote ${path}; apply it with: oc apply -f ${path}`);
   }
   return verdict;
-}
-
-async function listSources(
-  trust: ReleaseTrust,
-  source: ImageSource | undefined,
-  access: ImageAccess,
-  invocation: Invocation,
-  { terminal }: Runtime,
-): Promise<readonly ReleaseSignatureSource[]> {
-  const { parseLookasideBase, readReleaseStore } = await import("@signet/images");
-  const { loadSignatureConfigMaps } = await import("@signet/openshift");
-  const sources: ReleaseSignatureSource[] = [];
-  for (const path of invocation.get(configMapOption)) {
-    const { signatures, warnings } = await loadSignatureConfigMaps(path);
-    for (const warning of warnings) terminal.warn(warning);
-    sources.push({
-      label: `ConfigMaps in ${path}`,
-      read: async (digest) => ({
-        store: path,
-        signatures: signatures.filter((signature) => signature.digest === digest),
-        attempts: [],
-        warnings: [],
-      }),
-    });
-  }
-  for (const { url } of trust.stores) {
-    const base = parseLookasideBase(url.href, "the store of the release");
-    sources.push({ label: base.label, read: (digest) => readReleaseStore(base, digest, access.clients) });
-  }
-  // Beside the image itself: in a lookaside store, behind the registry's signatures API, in a dir: image.
-  if (source !== undefined)
-    sources.push({ label: `signatures of ${source.name.text}`, read: (digest) => source.signatures(digest) });
-  return sources;
 }
 
 async function checkAll(
@@ -234,6 +171,6 @@ function finish(verified: VerifiedRelease, invocation: Invocation, { terminal, p
   if (bad.length === 0) return exitCodes.done;
   throw new UndeterminedError(
     "release-undetermined",
-    `${bad.length} images of the release could not be looked at: ${bad[0]!.message}`,
+    `${plural(bad.length, "image")} of the release could not be looked at: ${bad[0]!.message}`,
   );
 }

@@ -151,7 +151,15 @@ describe("trust set", () => {
     ]);
     assert.match(tree.read("/etc/containers/registries.d/a.b-app.yaml"), /use-sigstore-attachments: true/);
     const logged = assertDone(await tree.trust(...sigstore, "--rekor-key", "/etc/pki/cosign.pub", "--key-data"));
-    assert.match(logged.stderr, /transparency log/);
+    assert.match(
+      logged.stderr,
+      /transparency log are read by containers\/image 5\.24\.0 and later \(skopeo 1\.11\.0, /,
+    );
+    tree.write("/etc/pki/next.pub", cosign);
+    const two = assertDone(await tree.trust(...sigstore, "-f", "/etc/pki/next.pub", "--dry-run"));
+    assert.match(two.stderr, /several sigstore keys .* 5\.32\.2 and later \(skopeo 1\.16\.1, podman 5\.2\.2\)/);
+    const all = assertDone(await tree.trust(...sigstore, "-f", "/etc/pki/next.pub", "--require-all", "--dry-run"));
+    assert.doesNotMatch(all.stderr, /several sigstore keys/);
     assert.deepEqual(Object.keys(tree.policy().transports["docker"]!["a.b/app"]![0]!), [
       "type",
       "keyData",

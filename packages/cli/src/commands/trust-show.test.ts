@@ -137,8 +137,10 @@ describe("trust show", () => {
   test("shows a node's file tree with --root, its keys below it too, and nothing of the caller's", async () => {
     const root = folder.join("node");
     mkdirSync(join(root, "etc/containers/registries.d"), { recursive: true });
-    mkdirSync(join(root, "etc/pki"), { recursive: true });
-    cpSync(release, join(root, "etc/pki/release.gpg"));
+    for (const path of ["etc/pki", "usr/keys"]) mkdirSync(join(root, path), { recursive: true });
+    cpSync(release, join(root, "usr/keys/release.gpg"));
+    // On this machine, where it must not lead, the link leads to nothing.
+    symlinkSync("/usr/keys/release.gpg", join(root, "etc/pki/release.gpg"));
     const policy = {
       default: [{ type: "reject" }],
       transports: { docker: { "registry.example.com/team": [signedBy("/etc/pki/release.gpg")] } },

@@ -83,7 +83,7 @@ export const command: Command = {
     { line: "signet trust show --root /mnt/node -o json", purpose: "What a node's file tree trusts, for a script" },
   ],
   async run(invocation, { terminal, now }) {
-    const { currentHost, fileTreeHost, findPolicyFile, loadRegistriesD, readFileBounded, readKeyFile, systemPath } =
+    const { currentHost, fileTreeHost, findPolicyFile, loadRegistriesD, readFileBounded, readKeyFile, resolveInRoot } =
       await import("@signet/images");
     const root = invocation.get(rootOption);
     const host = root === undefined ? currentHost() : fileTreeHost(root);
@@ -104,7 +104,7 @@ export const command: Command = {
     const { reportTrust } = await import("../trust/trust-report.ts");
     const whole = reportTrust(policy, path, {
       registriesD,
-      readKeyFile: (file) => readKeyFile(systemPath(host, file)),
+      readKeyFile: (file) => readKeyFile(resolveInRoot(root, file)),
       now: now(),
     });
     const [scope] = invocation.arguments;

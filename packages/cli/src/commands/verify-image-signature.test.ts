@@ -129,6 +129,21 @@ test("another registry may have the image; the name that was signed is not asked
   assert.equal(run.status, 0, run.stderr);
   assert.match(run.stdout, /^image "registry\.redhat\.io\//);
   assert.equal((await signet(pullSpec, identity, "--registry-url", "a/b")).status, 64);
+  // As oc has it: --insecure instead of --tls-verify=false.
+  const args = [
+    "verify-image-signature",
+    image,
+    identity,
+    "--public-key",
+    release,
+    "--registries.d",
+    folder.join("rd"),
+  ];
+  const env = { HOME: folder.path };
+  const insecure = await runSignet([...args, "--insecure"], { env });
+  assert.equal(insecure.status, 0, insecure.stderr);
+  const both = await runSignet([...args, "--insecure", "--tls-verify=true"], { env });
+  assert.deepEqual([both.status, /contradict each other/.test(both.stderr)], [64, true]);
 });
 
 test("options that need a server are refused before anything else, and wrong command lines are 64", async () => {
@@ -139,7 +154,9 @@ test("options that need a server are refused before anything else, and wrong com
     assert.match(run.stderr, new RegExp(`^error: ${option} needs a Signet server`));
     assert.equal(registry.log.length, asked);
   }
+  const identity = "--expected-identity=a.example.com/b:1";
   for (const [args, message] of [
+    [["--remove-all", image, identity], /the --expected-identity cannot be used when removing all verifications/],
     [[image], /the --expected-identity is required/],
     [[image, "--expected-identity=UPPER"], /must be valid image reference/],
     [[image, `--expected-identity=a.example.com/b:1@${digest}`], /both a tag and digest are currently not supported/],

@@ -12,7 +12,7 @@ import {
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import type { ManifestVerdict, StoredSignature } from "@signet/images";
-import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
+import type { Command, FlagOption, Invocation, OptionSpec, TextOption } from "../command-line/command.ts";
 import {
   outputFormatOption,
   registriesConfOption,
@@ -51,6 +51,11 @@ const registryUrlOption: TextOption = {
   summary: "Ask this registry instead of the one in IMAGE",
   completion: "nothing",
 };
+const insecureOption: FlagOption = {
+  kind: "flag",
+  name: "insecure",
+  summary: "The same as --tls-verify=false",
+};
 const saveOption: FlagOption = {
   kind: "flag",
   name: "save",
@@ -78,6 +83,7 @@ export const command: Command = {
     saveOption,
     removeAllOption,
     registryUrlOption,
+    insecureOption,
     outputFormatOption,
     registriesDOption,
     registriesConfOption,
@@ -91,14 +97,15 @@ export const command: Command = {
       purpose: "By Red Hat's keys of this machine",
     },
   ],
-  async run(invocation, runtime) {
+  async run(given, runtime) {
+    const invocation = withInsecure(given);
     refuseServerOptions(invocation);
     const identity = readIdentity(invocation.get(expectedIdentityOption));
     const [image] = invocation.arguments as [string];
     const place = readImage(image, invocation.get(registryUrlOption));
     const { readInput } = await import("../terminal/input.ts");
     const keyFile = invocation.get(publicKeyOption) ?? DEFAULT_PUBLIC_KEY;
-    const keys = await readInput(keyFile, MAX_KEYRING_BYTES, "--public-key");
+    const keys = await readInput(keyFile, MAX_KEYRING_BYTES, "public key file");
     const { certificates, warnings } = parseKeyring(keys, nodeEngine);
     for (const warning of warnings) runtime.terminal.warn(`${keyFile}: ${warning}`);
     // Whatever the image has, nothing can be told without a key.
@@ -108,8 +115,19 @@ export const command: Command = {
   },
 };
 
+/** `--insecure` is oc's word. */
+function withInsecure(invocation: Invocation): Invocation {
+  if (!invocation.get(insecureOption)) return invocation;
+  const { tlsVerify } = registryOptions;
+  if (invocation.get(tlsVerify) === true) throw usage("--insecure and --tls-verify=true contradict each other", name);
+  const get = (option: TextOption): unknown => ((option as OptionSpec) === tlsVerify ? false : invocation.get(option));
+  return { arguments: invocation.arguments, get: get as Invocation["get"] };
+}
+
 /** Before anything else is done: nobody must believe that a result was kept. */
 function refuseServerOptions(invocation: Invocation): void {
+  if (invocation.get(removeAllOption) && invocation.get(expectedIdentityOption) !== undefined)
+    throw usage("the --expected-identity cannot be used when removing all verifications", name);
   const option = [saveOption, removeAllOption].find((candidate) => invocation.get(candidate));
   if (option === undefined) return;
   throw new StoreError("server-missing", `--${option.name} needs a Signet server, which this version does not have`, {

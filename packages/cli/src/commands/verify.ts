@@ -12,7 +12,7 @@ import {
   registriesDOption,
   retryTimesOption,
 } from "../command-line/common-options.ts";
-import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
+import { type ExitCode, exitCodeOfMany } from "../command-line/exit-code.ts";
 import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
 import { usage } from "../command-line/parse.ts";
 import { parseReferenceArgument } from "../command-line/reference-argument.ts";
@@ -58,7 +58,7 @@ export const command: Command = {
   summary: "Judge images by a policy, or by keys",
   description: [
     "Judges whether images may be used: by the signatures stored for them and the requirements of policy.json. Of a manifest list the instance for this platform is judged, as podman and skopeo do.",
-    "Each image gets a line: accepted with its signers, rejected with the reasons, or undetermined with the error that prevented judging. The exit status is 2 if any image is undetermined, else 1 if any is rejected, else 0.",
+    "Each image gets a line: accepted with its signers, rejected with the reasons, or undetermined with the error that prevented judging. The exit status is 1 if any image is rejected, else 2 if any is undetermined, else 0.",
   ],
   arguments: [
     {
@@ -181,6 +181,6 @@ function exitCodeOf(rows: readonly ImageRow[]): ExitCode {
   const [first] = rows;
   // A single name that is no name is a mistake on the command line; among others it is one row of several.
   if (rows.length === 1 && first?.outcome === "undetermined") return exitStatusOf(first.error);
-  if (rows.some(({ outcome }) => outcome === "undetermined")) return exitCodes.failed;
-  return rows.some(({ outcome }) => outcome === "rejected") ? exitCodes.rejected : exitCodes.done;
+  const has = (wanted: ImageRow["outcome"]): boolean => rows.some(({ outcome }) => outcome === wanted);
+  return exitCodeOfMany({ isRejected: has("rejected"), isUndetermined: has("undetermined") });
 }

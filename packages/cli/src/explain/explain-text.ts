@@ -18,6 +18,7 @@ import type {
   ManifestExplanation,
   ScopeExplanation,
 } from "@signet/images";
+import { plural } from "../terminal/plural.ts";
 import type { Painted, Terminal } from "../terminal/terminal.ts";
 import { type Piece, type TreeNode, type TreeStyle, printTree, wrapPieces } from "./tree.ts";
 
@@ -338,8 +339,4 @@ function describe({ role, digest, platform }: ManifestExplanation): string {
 
 function errorNode(what: string, error: { readonly code: string; readonly message: string }): TreeNode {
   return { pieces: [{ colour: "yellow", text: what }, `: ${error.message} [${error.code}]`], hang: 2 };
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -61,6 +61,8 @@ export async function renderFromButane(
     const problems =
       error instanceof FormatError ? (error.details["problems"] as readonly YamlProblem[] | undefined) : undefined;
     for (const problem of problems?.slice(1, MAX_SHOWN_PROBLEMS) ?? []) note(`error: ${show(problem)}`);
+    if (error instanceof FormatError && file.endsWith(".json"))
+      throw new FormatError(error.code, error.message, { cause: error, hint: `for a policy write --policy ${file}` });
     throw error;
   }
 }
@@ -101,14 +103,21 @@ export async function renderFromTrust(trust: TrustToRender, command: string): Pr
     const content = await readInput(policy, MAX_POLICY_BYTES, "policy");
     add({ path: POLICY_PATH, content, mode: 0o644 }, policy);
   }
-  if (registriesD !== undefined) for (const file of await readRegistriesD(registriesD)) add(file, registriesD);
+  const warnings: string[] = [];
+  const warn = (text: string): unknown => warnings.push(text);
+  if (registriesD !== undefined) for (const file of await readRegistriesD(registriesD, warn)) add(file, registriesD);
   if (trustDir !== undefined) for (const file of await readTrustDir(trustDir)) add(file, trustDir);
   if (keyUse !== "none") placeKeys(files, trust, add, policy ?? POLICY_PATH, command);
+  // A MachineConfig that brings nothing must not look like trust that was rolled out.
+  if (files.size === 0) {
+    const places = [registriesD, trustDir].filter((place) => place !== undefined).join(" and ");
+    throw new FormatError("machineconfig-malformed", `there is no file for the nodes in ${places}`);
+  }
   const sorted = [...files.values()].toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
-  return { config: renderFiles({ name, version, labels: { ...labels, [ROLE_LABEL]: role } }, sorted), warnings: [] };
+  return { config: renderFiles({ name, version, labels: { ...labels, [ROLE_LABEL]: role } }, sorted), warnings };
 }
 
-async function readRegistriesD(folder: string): Promise<readonly FileToWrite[]> {
+async function readRegistriesD(folder: string, warn: (text: string) => unknown): Promise<readonly FileToWrite[]> {
   let names: readonly string[];
   try {
     names = await readdir(folder);
@@ -117,7 +126,11 @@ async function readRegistriesD(folder: string): Promise<readonly FileToWrite[]> 
   }
   const files: FileToWrite[] = [];
   for (const name of names.toSorted()) {
-    if (!name.endsWith(".yaml")) continue;
+    if (!name.endsWith(".yaml")) {
+      // Not everything beside them was meant for the nodes; what looks like YAML was.
+      if (/\.ya?ml/i.test(name)) warn(`${join(folder, name)} is left out: nodes read names that end in .yaml alone`);
+      continue;
+    }
     const path = join(folder, name);
     const content = await readFileBounded(path, MAX_REGISTRIES_D_BYTES, "registries.d file", { regularOnly: true });
     files.push({ path: `${REGISTRIES_D}/${name}`, content, mode: 0o644 });

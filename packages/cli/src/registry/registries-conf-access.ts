@@ -1,6 +1,7 @@
 import {
   type RegistriesConf,
   currentHost,
+  fileTreeHost,
   loadRecordedAliases,
   loadRegistriesConf,
   resolveShortName,
@@ -17,19 +18,22 @@ export interface RegistriesConfAccess {
 }
 
 /**
- * The registries.conf that counts for a command: the file of `--registries-conf` alone, or those of this machine.
+ * The registries.conf that counts for a command: the file of `--registries-conf` alone, or those of this machine, or of the file tree below `root`.
+ *
+ * A tree's word on `credential-helpers` does not count: they would be programs of this machine, started because somebody else's file says so.
  */
 export function openRegistriesConf(
   invocation: Invocation,
   { terminal, progress }: Pick<Runtime, "terminal" | "progress">,
+  root?: string,
 ): RegistriesConfAccess {
-  const host = currentHost();
+  const host = root === undefined ? currentHost() : fileTreeHost(root);
   const file = invocation.get(registriesConfOption);
   let loading: Promise<RegistriesConf> | undefined;
   const load = (): Promise<RegistriesConf> => {
     loading ??= loadRegistriesConf(host, file === undefined ? {} : { file }).then((conf) => {
       for (const warning of conf.warnings) terminal.warn(warning);
-      return conf;
+      return root === undefined || file !== undefined ? conf : { ...conf, credentialHelpers: undefined };
     });
     return loading;
   };

@@ -1,12 +1,16 @@
 /** A verified release, as JSON for auditors and as text for people. */
 import { formatPlatform } from "@signet/core";
 import type { ComponentCheck, ComponentOutcome, ReleaseImage, ReleaseSignaturesVerdict } from "@signet/openshift";
+import { plural } from "../terminal/plural.ts";
 import type { Painted, Terminal } from "../terminal/terminal.ts";
+import type { UsedTrust } from "./trust-from-release.ts";
 
 /** What was found of one release. */
 export interface VerifiedRelease {
   /** The image's canonical name, or a digest. */
   readonly image: string;
+  /** What it was judged by. */
+  readonly used: UsedTrust;
   readonly signatures: ReleaseSignaturesVerdict;
   /** Undefined when the images were not looked at. */
   readonly release?: ReleaseImage;
@@ -15,19 +19,15 @@ export interface VerifiedRelease {
 
 const outcomes: readonly ComponentOutcome[] = ["equal", "different", "wrong-platform", "absent", "by-tag", "unknown"];
 
-export function reportRelease({ image, signatures, release, components }: VerifiedRelease): object {
+export function reportRelease({ image, used, signatures, release, components }: VerifiedRelease): object {
   return {
     image,
     digest: signatures.digest,
     verdict: verdictOf(signatures, components),
+    trust: reportUsedTrust(used),
     signature: {
       verdict: signatures.verdict,
-      keyrings: signatures.keyrings.map(({ name, signer, location }) => ({
-        name,
-        satisfied: signer !== undefined,
-        location: location ?? null,
-        signer: signer ?? null,
-      })),
+      keyrings: reportKeyrings(signatures),
       stores: signatures.sources.map(({ label, reading, error }) => ({
         store: label,
         found: reading?.signatures.length ?? null,
@@ -56,6 +56,28 @@ export function reportRelease({ image, signatures, release, components }: Verifi
   };
 }
 
+function reportKeyrings({ keyrings }: ReleaseSignaturesVerdict): readonly object[] {
+  return keyrings.map(({ name, signer, location }) => ({
+    name,
+    satisfied: signer !== undefined,
+    location: location ?? null,
+    signer: signer ?? null,
+  }));
+}
+
+/** Where the trust came from; for that of a release also what accepted that release. */
+export function reportUsedTrust({ trust, from }: UsedTrust): object {
+  if (from === undefined) return { source: trust.source, release: null };
+  const { image, signatures, acceptedBy } = from;
+  const release = { image, digest: signatures.digest, acceptedBy, keyrings: reportKeyrings(signatures) };
+  return { source: trust.source, release };
+}
+
+/** The same for people. */
+export function describeUsedTrust({ trust, from }: UsedTrust): readonly string[] {
+  return [trust.source, ...(from === undefined ? [] : [`which ${from.acceptedBy} accepts`])];
+}
+
 function verdictOf(signatures: ReleaseSignaturesVerdict, components: readonly ComponentCheck[] = []): string {
   if (signatures.verdict === "rejected") return "rejected";
   const bad = components.filter(({ outcome }) => outcome !== "equal");
@@ -76,10 +98,13 @@ const colours: Readonly<Record<string, Painted["colour"]>> = {
 };
 
 export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal): void {
-  const { image, signatures, release, components } = verified;
+  const { image, used, signatures, release, components } = verified;
   const verdict = verdictOf(signatures, components);
   terminal.line({ colour: colours[verdict]!, text: verdict }, `  ${image}`);
   if (!image.endsWith(signatures.digest)) terminal.line(`  digest     ${signatures.digest}`);
+  const [trust, ...why] = describeUsedTrust(used);
+  terminal.line(`  trust      ${trust}`);
+  for (const line of why) terminal.line(`             ${line}`);
   for (const { name, signer, location } of signatures.keyrings) {
     if (signer === undefined) {
       terminal.line(`  keyring    ${name}: no signature`);
@@ -92,7 +117,7 @@ export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal
   for (const { label, reading, error } of signatures.sources) {
     const failure = error === undefined ? "not waited for" : `could not be asked: ${error.message}`;
     terminal.line(
-      `  store      ${label}: ${reading === undefined ? failure : `${reading.signatures.length} signatures`}`,
+      `  store      ${label}: ${reading === undefined ? failure : plural(reading.signatures.length, "signature")}`,
     );
   }
   if (signatures.verdict === "rejected") {
@@ -103,7 +128,7 @@ export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal
   }
   if (release !== undefined)
     terminal.line(
-      `  release    ${release.release.name}, ${formatPlatform(release.platform)}, ${release.release.components.length} images`,
+      `  release    ${release.release.name}, ${formatPlatform(release.platform)}, ${plural(release.release.components.length, "image")}`,
     );
   for (const check of components ?? []) {
     if (check.outcome === "equal") continue;

@@ -1,6 +1,6 @@
 /** A release in the words and columns of `oc adm release info`, which scripts take apart. */
 import { type Reference, formatReference } from "@signet/core";
-import { type ReleaseDifference, type ReleaseImage, componentVersions } from "@signet/openshift";
+import { type ReleaseComponent, type ReleaseDifference, type ReleaseImage, componentVersions } from "@signet/openshift";
 
 /** What `release info` prints. `where`: the name that the image was asked for by, where it has one. */
 export function describeRelease(
@@ -50,25 +50,26 @@ export function describeRelease(
 }
 
 /** What became of the images from one release to another. */
-export function describeDifference({ added, removed, changed, unchanged }: ReleaseDifference): readonly string[] {
+export function describeDifference(
+  { added, removed, changed, unchanged }: ReleaseDifference,
+  showsPullSpecs: boolean,
+): readonly string[] {
+  const shown = ({ digest, pullSpec }: ReleaseComponent): string => (showsPullSpecs ? pullSpec : (digest ?? pullSpec));
   const lines: string[] = [];
   const section = (title: string, rows: readonly (readonly string[])[]): void => {
     if (rows.length > 0) lines.push(`${title}:`, ...alignBlock(rows), "");
   };
   section(
     "Added images",
-    added.map(({ name, digest, pullSpec }) => [`  ${name}`, digest ?? pullSpec]),
+    added.map((component) => [`  ${component.name}`, shown(component)]),
   );
   section(
     "Removed images",
-    removed.map(({ name, digest, pullSpec }) => [`  ${name}`, digest ?? pullSpec]),
+    removed.map((component) => [`  ${component.name}`, shown(component)]),
   );
   section(
     "Changed images",
-    changed.map(({ before, after }) => [
-      `  ${after.name}`,
-      `${before.digest ?? before.pullSpec} -> ${after.digest ?? after.pullSpec}`,
-    ]),
+    changed.map(({ before, after }) => [`  ${after.name}`, `${shown(before)} -> ${shown(after)}`]),
   );
   lines.push(`${added.length} added, ${removed.length} removed, ${changed.length} changed, ${unchanged} unchanged`);
   return lines;

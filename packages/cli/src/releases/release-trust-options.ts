@@ -25,7 +25,7 @@ const keyOption: ListOption = {
   summary: "Public keys; each file is a keyring that a signature must satisfy",
   completion: "file",
 };
-const storeOption: ListOption = {
+export const storeOption: ListOption = {
   kind: "list",
   name: "store",
   value: "URL",
@@ -33,10 +33,24 @@ const storeOption: ListOption = {
   completion: "nothing",
 };
 
-export const releaseTrustOptions: readonly OptionSpec[] = [trustOption, trustConfigMapOption, keyOption, storeOption];
+export const trustFromReleaseOption: TextOption = {
+  kind: "text",
+  name: "trust-from-release",
+  value: "IMAGE",
+  summary: "Keys and stores that this release carries; --trust, --trust-configmap or --key must accept it first",
+  completion: "nothing",
+};
+
+export const releaseTrustOptions: readonly OptionSpec[] = [
+  trustOption,
+  trustConfigMapOption,
+  keyOption,
+  trustFromReleaseOption,
+  storeOption,
+];
 
 /**
- * The trust that the options name; without any, Red Hat's.
+ * The trust that the options name; without any, Red Hat's. Not yet that of a release: the trust that must accept the release first.
  * @throws UsageError `command-line-malformed` for options that contradict each other; and what reading files throws
  */
 export async function readReleaseTrust(invocation: Invocation): Promise<ReleaseTrust> {

@@ -1,7 +1,7 @@
 /** Work on the server's database by whoever may read and write its files, beside a running server or without one. */
 import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
-import type { AuditAction, Database } from "@signet/server";
+import type { AuditAction, BlobStore, Database } from "@signet/server";
 import { StoreError } from "@signet/core";
 import type { Invocation } from "../command-line/command.ts";
 import type { Runtime } from "../runtime.ts";
@@ -40,4 +40,33 @@ export async function openOfflineDatabase(invocation: Invocation, runtime: Runti
       })),
     [Symbol.asyncDispose]: () => database.close(),
   };
+}
+
+/** The database with the blobs beside it. */
+export interface OfflineStorage extends OfflineDatabase {
+  readonly blobs: BlobStore;
+}
+
+/**
+ * Opens the database and the blob store that the configuration names.
+ * @throws as {@link openOfflineDatabase} and `openBlobs`
+ */
+export async function openOfflineStorage(invocation: Invocation, runtime: Runtime): Promise<OfflineStorage> {
+  const offline = await openOfflineDatabase(invocation, runtime);
+  try {
+    const { config } = await loadServerConfig(invocation, runtime);
+    const { openBlobs } = await import("@signet/server");
+    const blobs = await openBlobs(config);
+    return {
+      ...offline,
+      blobs,
+      [Symbol.asyncDispose]: async () => {
+        await blobs.close();
+        await offline[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await offline[Symbol.asyncDispose]();
+    throw error;
+  }
 }

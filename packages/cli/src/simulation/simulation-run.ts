@@ -1,13 +1,6 @@
 /** A simulation from the command line: concurrent, resumable, and with an end that makes sense when it is cut short. */
 import type { Policy } from "@signet/core";
-import type {
-  InventoryImage,
-  RegistriesD,
-  SimulatedRow,
-  SimulationJournal,
-  SimulationSummary,
-  VerifyOptions,
-} from "@signet/images";
+import type { InventoryImage, SimulatedRow, SimulationJournal, SimulationSummary, VerifyOptions } from "@signet/images";
 import type { FlagOption, Invocation, OptionSpec, TextOption } from "../command-line/command.ts";
 import {
   jobsOption,
@@ -20,6 +13,7 @@ import {
 } from "../command-line/common-options.ts";
 import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
+import type { ImageAccess } from "../images/image-access.ts";
 import { inventoryOptions } from "../images/inventory-options.ts";
 import type { Runtime } from "../runtime.ts";
 
@@ -134,8 +128,7 @@ class Simulation {
     const { openImageAccess } = await import("../images/image-access.ts");
     const { signal } = this.#runtime.interruption;
     await using access = await openImageAccess(this.#invocation, registryOptions, this.#runtime);
-    await using journal =
-      journalPath === undefined ? undefined : await this.#openJournal(journalPath, access.registriesD);
+    await using journal = journalPath === undefined ? undefined : await this.#openJournal(journalPath, access);
     const judgedAt = journal?.judgedAt ?? this.#runtime.now();
     this.#report.begin(judgedAt);
     for (const [index, row] of journal?.known ?? []) this.#rows[index] = row;
@@ -200,12 +193,13 @@ class Simulation {
     };
   }
 
-  async #openJournal(path: string, registriesD: RegistriesD): Promise<SimulationJournal> {
+  async #openJournal(path: string, { registriesD, registriesConf }: ImageAccess): Promise<SimulationJournal> {
     const { digestSimulationInputs, openSimulationJournal } = await import("@signet/images");
     const { switches, platform, all } = await this.#judgeOptions(0);
     const inputs = await digestSimulationInputs({
       ...this.#sides,
       registriesD,
+      loadRegistriesConf: registriesConf.load,
       options: { switches, platform, all, tlsVerify: this.#invocation.get(registryOptions.tlsVerify) ?? true },
       images: this.#images,
     });

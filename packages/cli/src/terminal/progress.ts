@@ -70,16 +70,21 @@ const LINE_INTERVAL_MS = 5000;
 
 class ProgressLines implements Progress {
   #writtenAt: number = performance.now();
+  #last = "";
 
   step(text: string): void {
+    this.#last = text;
     writeDescriptor(2, encoder.encode(`${cleanText(text)}\n`));
   }
 
   count(done: number, total: number, text: string): void {
     const now = performance.now();
     if (now - this.#writtenAt < LINE_INTERVAL_MS) return;
+    const line = `${done} of ${total}: ${text}`;
+    // A log of many equal lines tells no more than one of them.
+    if (line === this.#last || text === this.#last) return;
     this.#writtenAt = now;
-    this.step(`${done} of ${total}: ${text}`);
+    this.step(line);
   }
 
   clear(): void {}

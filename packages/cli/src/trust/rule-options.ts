@@ -177,13 +177,15 @@ function sigstoreNotes(
   }
   const isPlural = (set: NewKeys | undefined): boolean =>
     set !== undefined && (set.kind === "files" ? set.paths : set.blobs).length > 1;
+  // containers/image: keyPaths, keyDatas (#2524) and the plural Rekor members (#2526) came with 5.33.0 and, by #2531, with 5.32.2; Rekor and Fulcio with 5.24.0: the
+  // first tags whose docs/containers-policy.json.5.md has them. The tools are the first whose go.mod asks for that version.
   if ((isPlural(keys) && !requireAll) || isPlural(rekor)) {
     notes.push(
-      "several sigstore keys in one rule are read by containers/image 5.33 and later (skopeo 1.17, podman 5.3); older readers refuse the whole policy",
+      "several sigstore keys in one rule are read by containers/image 5.32.2 and later (skopeo 1.16.1, podman 5.2.2); older readers refuse the whole policy",
     );
   } else if (rekor !== undefined) {
     notes.push(
-      "rules with a transparency log are read by containers/image 5.24 and later (skopeo 1.11, podman 4.4); older readers refuse the whole policy",
+      "rules with a transparency log are read by containers/image 5.24.0 and later (skopeo 1.11.0, podman 4.4.0); older readers refuse the whole policy",
     );
   }
   return notes;

@@ -138,7 +138,7 @@ function findSigner(
     list.fail("signer-known", `the signature names key ${found}, which is not among the trusted keys`, {
       expected: "a key of the keyring",
       found,
-      hint: "check that the right key file is configured for this image",
+      hint: "check that the key file that is configured here holds the signer's key",
     });
     return undefined;
   }

@@ -5,13 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { FormatError, StoreError } from "@signet/core";
+import { type FormatError, StoreError } from "@signet/core";
 import { writeFileAtomic } from "./atomic-file.ts";
 import { readFileBounded } from "./bounded-file.ts";
 
 const run = promisify(execFile);
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const text = (content: Uint8Array): string => new TextDecoder().decode(content);
 
 let folder: string;
 beforeEach(async () => {
@@ -153,57 +152,5 @@ describe("writeFileAtomic", () => {
       script,
     ]);
     assert.equal(stdout, "to the pipe");
-  });
-});
-
-describe("readFileBounded", () => {
-  it("reads a file up to the limit and refuses one byte more", async () => {
-    const path = join(folder, "f");
-    await writeFile(path, "12345");
-    assert.equal(text(await readFileBounded(path, 5, "test file")), "12345");
-    await assert.rejects(
-      readFileBounded(path, 4, "test file"),
-      failsWith(FormatError, "input-too-large", /test file .*5 bytes, the limit is 4/),
-    );
-  });
-
-  it("reads files that promise a size of 0, and empty files", async () => {
-    assert.match(text(await readFileBounded("/proc/self/status", 1_000_000, "status")), /^Name:/);
-    await writeFile(join(folder, "empty"), "");
-    assert.equal((await readFileBounded(join(folder, "empty"), 10, "file")).length, 0);
-  });
-
-  it("stops reading an endless device at the limit", async () => {
-    await assert.rejects(
-      readFileBounded("/dev/zero", 100_000, "key file"),
-      failsWith(FormatError, "input-too-large", /the limit is 100000/),
-    );
-  });
-
-  it("reads a pipe, unless only regular files will do", async () => {
-    const pipe = join(folder, "pipe");
-    await run("mkfifo", [pipe]);
-    await assert.rejects(
-      readFileBounded(pipe, 100, "signature", { regularOnly: true }),
-      failsWith(StoreError, "file-unreadable", /not a regular file/),
-    );
-    const [content] = await Promise.all([readFileBounded(pipe, 100, "passphrase"), writeFile(pipe, "hunter2")]);
-    assert.equal(text(content), "hunter2");
-  });
-
-  it("says which file is missing, a directory or below something that is no directory", async () => {
-    await assert.rejects(
-      readFileBounded(join(folder, "no"), 1, "policy"),
-      failsWith(StoreError, "file-missing", /policy .*no: no such file/),
-    );
-    await assert.rejects(
-      readFileBounded(folder, 1, "policy"),
-      failsWith(StoreError, "file-unreadable", /it is a directory/),
-    );
-    await symlink("loop", join(folder, "loop"));
-    await assert.rejects(
-      readFileBounded(join(folder, "loop"), 1, "policy"),
-      failsWith(StoreError, "file-unreadable", /symbolic links/),
-    );
   });
 });

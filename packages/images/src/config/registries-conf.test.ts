@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { chmodSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { SignetError } from "@signet/core";
 import { type TempDir, makeTempDir } from "@signet/testkit";
 import { findCredentials } from "./auth-file.ts";
-import type { HostEnvironment } from "./host-environment.ts";
+import { type HostEnvironment, fileTreeHost } from "./host-environment.ts";
 import { loadCredentialHelpers, loadRecordedAliases, loadRegistriesConf } from "./registries-conf.ts";
 
 interface Machine extends Disposable {
@@ -246,4 +246,36 @@ describe("registries.conf as a whole", () => {
     assert.equal(conf.aliases.get("docker")?.repository, "docker.io/library/config1");
     assert.equal(conf.aliases.has("ignore"), false);
   });
+});
+
+test("of a file tree its own links count, and none of them leads to a file of this machine", async () => {
+  const search = (host: string): string => `unqualified-search-registries = ["${host}"]\n`;
+  const alias = (name: string): string => `[aliases]\n"${name}" = "registry.example.com/${name}"\n`;
+  using machine = makeMachine({
+    "outside/main.conf": search("outside.example.com"),
+    "outside/d/10.conf": alias("outside"),
+    "outside/recorded.conf": alias("outside"),
+    "root/srv/main.conf": search("inside.example.com"),
+    "root/srv/d/20.conf": alias("inside"),
+  });
+  const { dir } = machine;
+  const inTree = `root${dir.path}/outside`;
+  for (const [path, content] of [
+    ["d/10.conf", alias("ten")],
+    ["recorded.conf", alias("recorded")],
+  ] as const) {
+    mkdirSync(dirname(dir.join(inTree, path)), { recursive: true });
+    writeFileSync(dir.join(inTree, path), content);
+  }
+  for (const folder of [etc, "root/var/cache/containers"]) mkdirSync(dir.join(folder), { recursive: true });
+  const host: HostEnvironment = fileTreeHost(dir.join("root"));
+  symlinkSync("../../../../../../../../srv/main.conf", dir.join(etc, "registries.conf"));
+  symlinkSync(dir.join("outside/d"), dir.join(etc, "registries.conf.d"));
+  symlinkSync("/srv/d/20.conf", dir.join(inTree, "d/20.conf"));
+  symlinkSync(dir.join("outside/recorded.conf"), dir.join("root/var/cache/containers/short-name-aliases.conf"));
+  const conf = await loadRegistriesConf(host);
+  assert.deepEqual(conf.searchRegistries?.hosts, ["inside.example.com"]);
+  assert.deepEqual([...conf.aliases.keys()], ["ten", "inside"]);
+  assert.deepEqual([...(await loadRecordedAliases(host)).keys()], ["recorded"]);
+  for (const file of conf.files) assert.ok(file.startsWith(`${dir.join("root")}/`), file);
 });

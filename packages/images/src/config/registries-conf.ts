@@ -5,6 +5,7 @@ import { PolicyError, SignetError } from "@signet/core";
 import { readFileBounded } from "./bounded-file.ts";
 import { errnoOf, fileError } from "./file-error.ts";
 import { type HostEnvironment, systemPath, userConfigFolder } from "./host-environment.ts";
+import { resolveSystemPath } from "./rooted-path.ts";
 import type { RegistriesConfFile } from "./registries-conf-file.ts";
 import {
   MAX_REGISTRIES,
@@ -59,6 +60,8 @@ export const emptyRegistriesConf: RegistriesConf = {
  * Loads the configuration as containers/image does since 5.40: the main file (`CONTAINERS_REGISTRIES_CONF`, else the first of the user's, `/etc` and `/usr/share`); then,
  * unless that variable named it, the drop-ins of `registries.conf.d`, of one name only the most important, in the order of their names; then
  * `CONTAINERS_REGISTRIES_CONF_OVERRIDE`. A later file replaces registries of the same prefix and short names one by one, all else as a whole.
+ *
+ * Of a host with a root folder no link leads out of it. What is then read is the word of another machine: do not run its `credentialHelpers` here.
  * @throws PolicyError `registries-conf-malformed`; StoreError `file-missing` for a file that was named, `file-unreadable`; FormatError `input-too-large`
  */
 export async function loadRegistriesConf(
@@ -89,7 +92,7 @@ export async function loadCredentialHelpers(
  * @throws as {@link loadRegistriesConf}
  */
 export async function loadRecordedAliases(host: HostEnvironment): Promise<ReadonlyMap<string, ShortNameAlias>> {
-  const recorded = await readIfThere(recordedAliasesPath(host));
+  const recorded = await readIfThere(host, recordedAliasesPath(host));
   if (recorded === undefined) return new Map();
   const { parseRegistriesConfFile } = await import("./registries-conf-file.ts");
   return parseRegistriesConfFile(recorded.bytes, recorded.path).aliases;
@@ -135,14 +138,14 @@ async function readImplicitFiles(host: HostEnvironment): Promise<readonly FoundF
 async function readSearched(host: HostEnvironment): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
   for (const folder of configFolders(host)) {
-    const main = await readIfThere(join(folder, "registries.conf"));
+    const main = await readIfThere(host, join(folder, "registries.conf"));
     if (main === undefined) continue;
     found.push(main);
     break;
   }
   let totalBytes = 0;
   for (const path of await listDropIns(host)) {
-    const dropIn = await readIfThere(path);
+    const dropIn = await readIfThere(host, path);
     if (dropIn === undefined) continue;
     found.push(dropIn);
     totalBytes += dropIn.bytes.length;
@@ -179,7 +182,8 @@ function dropInFolders(host: HostEnvironment): readonly string[] {
 async function listDropIns(host: HostEnvironment): Promise<readonly string[]> {
   const byName = new Map<string, string>();
   for (const folder of dropInFolders(host)) {
-    for (const name of await namesIn(folder)) if (!byName.has(name)) byName.set(name, join(folder, name));
+    for (const name of await namesIn(resolveSystemPath(host, folder)))
+      if (!byName.has(name)) byName.set(name, join(folder, name));
     if (byName.size > MAX_DROP_INS) throw tooMany(`${MAX_DROP_INS} files in registries.conf.d`);
   }
   return [...byName.values()].toSorted((a, b) => (basename(a) < basename(b) ? -1 : 1));
@@ -207,7 +211,8 @@ async function readNamed(path: string): Promise<FoundFile> {
   return { path, bytes: await readFileBounded(path, MAX_FILE_BYTES, "registries.conf") };
 }
 
-async function readIfThere(path: string): Promise<FoundFile | undefined> {
+async function readIfThere(host: HostEnvironment, named: string): Promise<FoundFile | undefined> {
+  const path = resolveSystemPath(host, named);
   try {
     return { path, bytes: await readFileBounded(path, MAX_FILE_BYTES, "registries.conf", { regularOnly: true }) };
   } catch (error) {

@@ -56,20 +56,36 @@ function chooseBase(
 ): LookasideChoice {
   for (const section of sections) {
     for (const key of keysByAccess[access]) {
-      const url = section.urls[key];
-      if (url === undefined) continue;
-      const place = `${section.file}:${url.line}`;
-      return {
-        base: parseLookasideBase(url.value, `${sectionLabel(section)}.${key} in ${place}`),
-        explanation: `${sectionLabel(section)} (${key}) in ${place}`,
-        section,
-      };
+      const choice = choiceOf(section, key);
+      if (choice !== undefined) return choice;
     }
   }
   return {
     base: folderLookasideBase(config.builtinFolder),
     explanation: `no section of registries.d gives a URL for ${access === "read" ? "reading" : "writing"}; the built-in folder is used`,
   };
+}
+
+/** What a section gives follows from it alone, and is asked for twice with every image. */
+const choices = new WeakMap<RegistriesDSection, Map<LookasideKey, LookasideChoice>>();
+
+/** @throws PolicyError `registries-d-malformed`, each time */
+function choiceOf(section: RegistriesDSection, key: LookasideKey): LookasideChoice | undefined {
+  const url = section.urls[key];
+  if (url === undefined) return undefined;
+  const known = choices.get(section) ?? new Map<LookasideKey, LookasideChoice>();
+  choices.set(section, known);
+  let choice = known.get(key);
+  if (choice === undefined) {
+    const place = `${section.file}:${url.line}`;
+    choice = {
+      base: parseLookasideBase(url.value, `${sectionLabel(section)}.${key} in ${place}`),
+      explanation: `${sectionLabel(section)} (${key}) in ${place}`,
+      section,
+    };
+    known.set(key, choice);
+  }
+  return choice;
 }
 
 /** Whether sigstore attachments are on: the first section, most specific first, that says so either way. Default off. */

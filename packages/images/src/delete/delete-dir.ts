@@ -32,7 +32,10 @@ export async function deleteDirImage(name: ImageName, options: DeleteOptions): P
   const doomed = inOrder(files.filter((file) => isDirImageFile(file) && !isKept(file)));
   // Signatures without a version would make the folder unfit for any image.
   const goes = files.some(isKept) ? doomed.filter((file) => file !== VERSION_FILE) : doomed;
-  if (options.dryRun !== true) await removeFiles(path, goes, options.signal);
+  if (options.dryRun !== true) {
+    options.onBegin?.(digest);
+    await removeFiles(path, goes, options.signal);
+  }
   const signatures = files.filter(isSignature).length;
   const removed = options.keepSignatures === true ? 0 : signatures;
   return {

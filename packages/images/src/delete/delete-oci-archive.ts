@@ -26,6 +26,7 @@ export async function deleteArchive(name: ImageName, options: DeleteOptions): Pr
     );
   }
   if (options.dryRun !== true) {
+    options.onBegin?.(digest);
     try {
       await rm(path);
       await syncDirectory(dirname(path));

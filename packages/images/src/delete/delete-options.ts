@@ -10,6 +10,8 @@ export interface DeleteOptions {
   readonly keepSignatures?: boolean;
   /** Says what would be done, and does nothing. Default false. */
   readonly dryRun?: boolean;
+  /** Called once it is certain what goes, before anything does. Not with `dryRun`. */
+  readonly onBegin?: (digest: Digest | undefined) => void;
   /** Stops before the next deletion. */
   readonly signal?: AbortSignal;
 }

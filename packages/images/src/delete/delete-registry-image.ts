@@ -22,13 +22,17 @@ interface Plan {
   readonly manifests: readonly { readonly digest: Digest; readonly outcome: "deleted" | "gone" | "shared" }[];
   readonly otherTags: readonly string[];
   readonly warnings: readonly string[];
+  /** True: a deletion before this one did not come to its end. */
+  readonly isCompletion: boolean;
 }
 
 /**
  * Resolves the name once and deletes that digest. Every tag that names it goes with it, as registries have it. Signatures are removed at the place where they are written,
  * when all manifests are gone.
  *
- * For a digest whose manifest is gone, what signatures it has left are removed: that completes a deletion that was cut short.
+ * For a digest whose manifest is gone, what signatures it has left are removed: that completes a deletion that was cut short. Where signatures outlive their manifests, a
+ * note keeps the digests until the signatures are gone, so that the tag that was deleted by completes it as well. Instances that such a deletion left are named and
+ * stay: a note is not enough to delete by.
  * @throws StoreError `image-missing`, `signature-store-unwritable` before anything is deleted, and the `registry-…` codes
  */
 export async function deleteRegistryImage(name: ImageName, options: DeleteOptions): Promise<DeleteResult> {
@@ -36,8 +40,15 @@ export async function deleteRegistryImage(name: ImageName, options: DeleteOption
   const plan = await makePlan(place, options);
   const deleted = plan.manifests.filter(({ outcome }) => outcome !== "shared");
   const held = options.keepSignatures === true ? [] : await countSignatures(place, deleted);
-  const isNothing = plan.manifests.every(({ outcome }) => outcome === "gone") && held.every(({ count }) => count === 0);
+  const isNothing =
+    !plan.isCompletion &&
+    plan.manifests.every(({ outcome }) => outcome === "gone") &&
+    held.every(({ count }) => count === 0);
   const dryRun = options.dryRun === true;
+  if (!dryRun) {
+    options.onBegin?.(plan.digest);
+    if (!plan.isCompletion && held.some(({ count }) => count > 0)) await note(place, deleted);
+  }
   const outcomes = dryRun ? plan.manifests : await deleteManifests(place, plan, options);
   const beside = options.keepSignatures === true ? noCompanions : await removeCompanions(place, deleted, dryRun);
   if (isNothing && beside.removed.length === 0) throw missing(place, plan.digest);
@@ -94,10 +105,7 @@ async function openPlace(name: ImageName, { open }: DeleteOptions): Promise<Plac
 async function makePlan(place: Place, options: DeleteOptions): Promise<Plan> {
   const { reference } = place;
   const top = await fetchTop(place);
-  if (top === undefined) {
-    const digest = reference.digest!;
-    return { digest, manifests: [{ digest, outcome: "gone" }], otherTags: [], warnings: [] };
-  }
+  if (top instanceof StoreError) return planCompletion(place, top);
   const digest = top.namedDigest ?? top.digest;
   const content = readContent(top);
   const instances = content.kind === "list" ? distinctInstances(content.list).map((one) => one.digest) : [];
@@ -106,16 +114,63 @@ async function makePlan(place: Place, options: DeleteOptions): Promise<Plan> {
   if (instances.length > 0 && options.all !== true)
     warnings.push(`the ${instances.length} instances of the list stay in the registry; --all deletes them as well`);
   const ofInstances = options.all === true ? planInstances(place, instances, survey, warnings) : [];
-  return { digest, manifests: [{ digest, outcome: "deleted" }, ...ofInstances], otherTags: survey.sameTags, warnings };
+  const manifests = [{ digest, outcome: "deleted" as const }, ...ofInstances];
+  return { digest, manifests, otherTags: survey.sameTags, warnings, isCompletion: false };
 }
 
-/** Undefined when a name by digest names nothing any more. */
-async function fetchTop({ client, reference }: Place): Promise<RawManifest | undefined> {
+async function note({ store, reference }: Place, manifests: readonly { readonly digest: Digest }[]): Promise<void> {
+  const tag = reference.digest === undefined ? (reference.tag ?? "latest") : undefined;
+  await store.noteDeletion?.(reference, { tag, manifests: manifests.map(({ digest }) => digest) });
+}
+
+/** What a deletion left that was cut short: manifests that are gone, by the name's digest and by notes of the store. */
+async function planCompletion(place: Place, missingTop: StoreError): Promise<Plan> {
+  const { client, reference, store } = place;
+  const named = reference.digest;
+  const notes = ((await store.readDeletions?.(reference)) ?? []).filter(({ tag, manifests }) =>
+    named === undefined ? tag === (reference.tag ?? "latest") : manifests[0] === named,
+  );
+  const gone = new Set(named === undefined ? [] : [named]);
+  const left = new Set<Digest>();
+  let isCompletion = false;
+  for (const { manifests } of notes) {
+    const [first, ...others] = manifests as [Digest, ...Digest[]];
+    // An image that is there was not deleted, or has been pushed again.
+    if (first !== named && (await isThere(client, reference, first))) continue;
+    isCompletion = true;
+    gone.add(first);
+    for (const digest of others) ((await isThere(client, reference, digest)) ? left : gone).add(digest);
+  }
+  const [digest] = gone;
+  if (digest === undefined) throw missingTop;
+  const commands = [...left].map((one) => `signet delete ${reference.domain}/${reference.path}@${one}`);
+  return {
+    digest,
+    manifests: [...gone].map((one) => ({ digest: one, outcome: "gone" as const })),
+    otherTags: [],
+    warnings:
+      commands.length === 0 ? [] : [`instances of the list are still in the registry: ${commands.join(" && ")}`],
+    isCompletion,
+  };
+}
+
+async function isThere(client: RegistryClient, reference: Reference, digest: Digest): Promise<boolean> {
+  try {
+    await client.fetchManifest(reference.path, { digest });
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** The error, when the name names nothing any more. */
+async function fetchTop({ client, reference }: Place): Promise<RawManifest | StoreError> {
   const { digest, tag } = reference;
   try {
     return await client.fetchManifest(reference.path, digest === undefined ? { tag: tag ?? "latest" } : { digest });
   } catch (error) {
-    if (digest !== undefined && isMissing(error)) return undefined;
+    if (error instanceof StoreError && isMissing(error)) return error;
     throw error;
   }
 }
@@ -192,7 +247,13 @@ async function deleteManifests(place: Place, plan: Plan, options: DeleteOptions)
       done.push({ digest, outcome });
     } catch (error) {
       if (isMissing(error) && index > 0) done.push({ digest, outcome: "gone" });
-      else throw explainFailure(error, place, plan.manifests.slice(0, index), plan.manifests.slice(index));
+      else {
+        // An answer that refuses leaves nothing in doubt; a connection that broke does.
+        const isRefused =
+          index === 0 && error instanceof StoreError && (error.status ?? 0) >= 400 && error.status! < 500;
+        if (isRefused) await place.store.forgetDeletion?.(reference, digest);
+        throw explainFailure(error, place, plan.manifests.slice(0, index), plan.manifests.slice(index));
+      }
     }
   }
   return done;
@@ -244,7 +305,9 @@ async function removeSignatures(
   const { store, reference } = place;
   const signatures: DeletedSignatures[] = [];
   const warnings: string[] = [];
-  for (const [index, { digest, count }] of held.entries()) {
+  // Backwards: the note goes with the signatures of the first, when those of all others are gone.
+  const order = held.toReversed();
+  for (const [index, { digest, count }] of order.entries()) {
     const label = store.label;
     if (store.appendOnly === true) {
       // Whether they go with their manifest is the registry's matter; afterwards it can be asked.
@@ -258,13 +321,13 @@ async function removeSignatures(
       signatures.push({ digest, store: label, removed: dryRun ? 0 : count - left, left });
       continue;
     }
-    if (!dryRun) await removeStored(place, digest, held.slice(index));
+    if (!dryRun) await removeStored(place, digest, order.slice(index));
     const served = dryRun ? 0 : await countServed(place, digest);
     if (served > 0)
       warnings.push(`${label} still serves ${served} signatures of ${digest}; publish there what was removed`);
     signatures.push({ digest, store: label, removed: dryRun ? 0 : count, left: dryRun ? count : served });
   }
-  return { signatures: signatures.filter(({ removed, left }) => removed + left > 0), warnings };
+  return { signatures: signatures.toReversed().filter(({ removed, left }) => removed + left > 0), warnings };
 }
 
 async function removeStored(

@@ -103,3 +103,12 @@ function startsWith(octets: readonly number[], prefix: readonly number[], bits: 
   }
   return true;
 }
+
+/** Refused by the address rule; carries where it led. */
+export class AddressRefused extends Error {}
+
+/** True for what `Connections.send` throws when the address rule refused; undici may have wrapped it. */
+export function isAddressRefused(error: unknown): error is Error {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof AddressRefused) return true;
+  return error instanceof AggregateError && error.errors.some(isAddressRefused);
+}

@@ -54,6 +54,8 @@ export interface RegistryClientsOptions {
    * it counts for all of them.
    */
   readonly tlsVerify?: boolean;
+  /** True: a registry that is opened as insecure gets no credentials, since the registries.conf that calls it so is not the user's. Default false. */
+  readonly anonymousWhereInsecure?: boolean;
   /**
    * `host[:port]` of token services that may have credentials although they are outside the registry's domain; addresses of their hosts are not judged.
    * Default: those in the environment variable `SIGNET_TRUSTED_REALMS`, separated by commas.
@@ -173,6 +175,8 @@ export class RegistryClients implements AsyncDisposable {
       trustedRealms: this.#trustedRealms,
       retry: this.#retry(),
       credentials: async (repository) => {
+        // Who said himself that certificates do not count may have his credentials sent.
+        if (insecure && options.tlsVerify === undefined && options.anonymousWhereInsecure === true) return undefined;
         if (options.credentials === undefined) return await this.#searchCredentials(domain, repository);
         const given = await options.credentials(domain, repository);
         // Explicitly none stays none.

@@ -1,7 +1,7 @@
 /** What sockets, TLS and the HTTP parser report, turned into errors that name the host and the next step. */
 import { type ErrorCode, SignetError, StoreError } from "@signet/core";
+import { isAddressRefused } from "./address.ts";
 import { cleanText } from "./clean-text.ts";
-import { isAddressRefused } from "./connections.ts";
 import { shownUrl } from "./endpoint.ts";
 import { MAX_HEADER_BYTES } from "./limits.ts";
 

@@ -5,7 +5,9 @@ import { type SecureContext, createSecureContext } from "node:tls";
 import { FormatError } from "@signet/core";
 import type { Dispatcher, buildConnector } from "undici";
 import type { TlsMaterial } from "../config/certs-d.ts";
-import { type AddressClass, classifyAddress, mayFollowTo } from "./address.ts";
+import { type AddressClass, AddressRefused, classifyAddress, mayFollowTo } from "./address.ts";
+import { TooSlow } from "./connection-error.ts";
+import { IncomingAnswer, type WireAnswer } from "./incoming-answer.ts";
 import { MAX_CONNECTIONS_PER_HOST, MAX_HEADER_BYTES, type Timeouts } from "./limits.ts";
 import { type ProxyChooser, bareHost } from "./proxy.ts";
 
@@ -30,6 +32,9 @@ export interface WireRequest {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Reading of `performance.now()` until which the head of the answer must be here. Default unlimited. */
+  readonly deadline?: number;
+  /** Gives up the request, and the answer as long as its body has not come. */
   readonly signal?: AbortSignal;
 }
 
@@ -39,8 +44,20 @@ export interface WireRequest {
  */
 type Route = "registry" | "named" | "trusted";
 
-/** Refused by the address rule; carries where it led. */
-export class AddressRefused extends Error {}
+/** Where a request goes, and by which rules. */
+interface Destination {
+  readonly origin: string;
+  /** Name or address, without port and brackets. */
+  readonly host: string;
+  readonly secure: boolean;
+  readonly route: Route;
+  /** It is the registry's host, whatever the port. */
+  readonly own: boolean;
+  readonly proxy: URL | undefined;
+}
+
+/** Origins remembered. A registry leads to a handful; one that leads to ever new ones must not fill the memory. */
+const MAX_DESTINATIONS = 1000;
 
 /**
  * The connections of one registry client. Client certificates are shown to the registry's own host only. The addresses that are
@@ -51,6 +68,8 @@ export class AddressRefused extends Error {}
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #pools = new Map<string, Promise<Dispatcher>>();
+  /** By origin. */
+  readonly #destinations = new Map<string, Destination>();
   readonly #ownClasses = new Set<AddressClass>();
   #tls: Promise<{ own: SecureContext; foreign: SecureContext }> | undefined;
 
@@ -58,25 +77,43 @@ export class Connections {
     this.#options = options;
   }
 
-  /** @throws AddressRefused, or what the socket, TLS or HTTP layer throws; see `exchange.ts` for the translation */
-  async send(request: WireRequest): Promise<Dispatcher.ResponseData> {
-    const { url } = request;
-    const route = this.#routeTo(url);
-    const host = bareHost(url);
-    if (route === "named" && isIP(host) !== 0) this.#guard(host);
-    const pool = await this.#poolFor(url, route);
-    return await pool.request({
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
-      method: request.method,
-      headers: request.headers,
-      // Typed as a Readable, but any async iterable is sent as it comes.
-      body: (request.body ?? null) as Uint8Array | null,
-      headersTimeout: this.#options.timeouts.headersMs,
-      // Bodies are timed by their reader, who knows whether it waits for the server or for its own consumer.
-      bodyTimeout: 0,
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
-    });
+  /**
+   * Sends a request.
+   * @returns the answer when its head is here; its body must be taken to the end or given up, or the connection stays occupied
+   * @throws AddressRefused, TooSlow, or what the socket, TLS or HTTP layer throws; see `exchange.ts` for the translation
+   */
+  async send(request: WireRequest): Promise<WireAnswer> {
+    const { url, deadline } = request;
+    const destination = this.#destinationOf(url);
+    if (destination.route === "named" && isIP(destination.host) !== 0) this.#guard(destination.host);
+    const pool = await this.#poolFor(destination);
+    const answer = new IncomingAnswer(request.signal);
+    const timer =
+      deadline === undefined
+        ? undefined
+        : setTimeout(
+            () => answer.giveUp(new TooSlow("the answer takes too long")),
+            Math.max(0, deadline - performance.now()),
+          );
+    try {
+      pool.dispatch(
+        {
+          origin: destination.origin,
+          path: `${url.pathname}${url.search}`,
+          method: request.method,
+          headers: request.headers,
+          // Typed as a Readable, but any async iterable is sent as it comes.
+          body: (request.body ?? null) as Uint8Array | null,
+          headersTimeout: this.#options.timeouts.headersMs,
+          // Bodies are timed by their reader, who knows whether it waits for the server or for its own consumer.
+          bodyTimeout: 0,
+        },
+        answer,
+      );
+      return await answer.head;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async close(): Promise<void> {
@@ -85,9 +122,31 @@ export class Connections {
     for (const pool of pools) if (pool.status === "fulfilled") await pool.value.destroy();
   }
 
-  #routeTo(url: URL): Route {
-    if (url.host === new URL(`${url.protocol}//${this.#options.registryHost}`).host) return "registry";
-    return this.#options.trustedHosts.has(bareHost(url)) ? "trusted" : "named";
+  /** What is known of an origin does not change, and is asked for with every request. */
+  #destinationOf(url: URL): Destination {
+    const { origin } = url;
+    let destination = this.#destinations.get(origin);
+    if (destination === undefined) {
+      destination = this.#makeDestination(url);
+      if (this.#destinations.size >= MAX_DESTINATIONS) this.#destinations.clear();
+      this.#destinations.set(origin, destination);
+    }
+    return destination;
+  }
+
+  #makeDestination(url: URL): Destination {
+    const { registryHost, trustedHosts, proxy } = this.#options;
+    const host = bareHost(url);
+    const isRegistry = url.host === new URL(`${url.protocol}//${registryHost}`).host;
+    return {
+      origin: url.origin,
+      host,
+      secure: url.protocol === "https:",
+      route: isRegistry ? "registry" : trustedHosts.has(host) ? "trusted" : "named",
+      // The registry's own host under another port is still the same party where client certificates are concerned.
+      own: url.hostname === new URL(`https://${registryHost}`).hostname,
+      proxy: proxy(url),
+    };
   }
 
   #guard(address: string): void {
@@ -95,14 +154,11 @@ export class Connections {
     throw new AddressRefused(`${address} is a ${classifyAddress(address)} address`);
   }
 
-  #poolFor(url: URL, route: Route): Promise<Dispatcher> {
-    const proxy = this.#options.proxy(url);
-    // The registry's own host under another port is still the same party where client certificates are concerned.
-    const own = url.hostname === new URL(`https://${this.#options.registryHost}`).hostname;
-    const key = `${route} ${own} ${url.protocol} ${proxy?.href ?? ""}`;
+  #poolFor({ route, own, secure, proxy }: Destination): Promise<Dispatcher> {
+    const key = `${route} ${own} ${secure} ${proxy?.href ?? ""}`;
     let pool = this.#pools.get(key);
     if (pool === undefined) {
-      pool = this.#makePool(url.protocol === "https:", route, own, proxy);
+      pool = this.#makePool(secure, route, own, proxy);
       this.#pools.set(key, pool);
       pool.catch(() => this.#pools.delete(key));
     }
@@ -189,10 +245,4 @@ export class Connections {
 
 function textOf(entry: string | { readonly address: string }): string {
   return typeof entry === "string" ? entry : entry.address;
-}
-
-/** True for what `send` throws when the address rule refused; undici may have wrapped it. */
-export function isAddressRefused(error: unknown): error is Error {
-  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof AddressRefused) return true;
-  return error instanceof AggregateError && error.errors.some(isAddressRefused);
 }

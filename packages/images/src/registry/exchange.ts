@@ -1,9 +1,9 @@
 /** One HTTP exchange: a request, its redirects, and an answer whose body cannot run on for ever. */
 import { FormatError, StoreError, concatBytes } from "@signet/core";
-import type { Dispatcher } from "undici";
 import { TooSlow, connectionError } from "./connection-error.ts";
 import type { Connections } from "./connections.ts";
 import { shownUrl } from "./endpoint.ts";
+import type { WireAnswer } from "./incoming-answer.ts";
 import { MAX_REDIRECTS, type Timeouts } from "./limits.ts";
 
 /** Receives what happens, without secrets: URLs lose their queries, headers are left out. */
@@ -109,29 +109,24 @@ async function sendOnce(
   deadline: number | undefined,
 ): Promise<HttpAnswer> {
   const { url } = request;
-  const controller = new AbortController();
-  const stop = (): void => controller.abort(new TooSlow("the answer takes too long"));
-  const timer = deadline === undefined ? undefined : setTimeout(stop, Math.max(0, deadline - performance.now()));
   try {
-    const response = await wire.connections.send({
+    const answer = await wire.connections.send({
       method: request.method,
       url,
-      signal: controller.signal,
       headers: {
         ...request.headers,
         "user-agent": wire.userAgent,
         ...(authorization === undefined ? {} : { authorization }),
       },
+      ...(deadline === undefined ? {} : { deadline }),
       ...(request.body === undefined ? {} : { body: request.body }),
     });
-    wire.log("debug", `${request.method} ${shownUrl(url)}: ${response.statusCode}`);
-    return new Answer(wire, request, response, deadline);
+    wire.log("debug", `${request.method} ${shownUrl(url)}: ${answer.status}`);
+    return new Answer(wire, request, answer, deadline);
   } catch (error) {
     const failure = connectionError(error, url, wire.registry);
     wire.log("debug", `${request.method} ${shownUrl(url)}: ${failure.message}`);
     throw failure;
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -139,89 +134,98 @@ class Answer implements HttpAnswer {
   readonly url: URL;
   readonly status: number;
   readonly #wire: Wire;
-  readonly #response: Dispatcher.ResponseData;
+  readonly #incoming: WireAnswer;
   readonly #deadline: number | undefined;
   /** Bytes announced; an answer to HEAD announces a body that does not follow. */
   readonly #announced: number;
+  /** Time is counted only while waiting for the server, so that a slow consumer is not taken for a slow server. */
+  #waitedMs = 0;
+  #windowBytes = 0;
 
-  constructor(wire: Wire, request: HttpRequest, response: Dispatcher.ResponseData, deadline: number | undefined) {
+  constructor(wire: Wire, request: HttpRequest, incoming: WireAnswer, deadline: number | undefined) {
     this.url = request.url;
-    this.status = response.statusCode;
+    this.status = incoming.status;
     this.#wire = wire;
-    this.#response = response;
+    this.#incoming = incoming;
     this.#deadline = deadline;
     this.#announced = request.method === "HEAD" ? 0 : Number(this.header("content-length") ?? 0);
-    // A body that is given up on reports so here; whoever waits for it learns of it through its iterator.
-    response.body.on("error", () => {});
   }
 
   header(name: string): string | undefined {
-    const lines = this.headerLines(name);
-    return lines.length === 1 ? lines[0] : undefined;
+    const value = this.#incoming.headers[name];
+    return typeof value === "string" ? value : value?.length === 1 ? value[0] : undefined;
   }
 
   headerLines(name: string): readonly string[] {
-    const value = this.#response.headers[name];
+    const value = this.#incoming.headers[name];
     return value === undefined ? [] : typeof value === "string" ? [value] : value;
   }
 
   async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
-    const { body } = this.#response;
-    const { idleMs, progressWindowMs, minProgressBytes } = this.#wire.timeouts;
-    const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-    let ended = false;
-    // Time is counted only while waiting for the server, so that a slow consumer is not taken for a slow server.
-    let waitedMs = 0;
-    let windowBytes = 0;
     try {
-      for (;;) {
-        const from = performance.now();
-        const next = await this.#nextChunk(iterator, idleMs);
-        if (next.done === true) {
-          ended = true;
-          return;
-        }
-        waitedMs += performance.now() - from;
-        windowBytes += next.value.length;
-        if (waitedMs >= progressWindowMs) {
-          if (windowBytes < minProgressBytes)
-            throw new TooSlow(`it sends less than ${minProgressBytes} bytes in ${progressWindowMs} ms`);
-          waitedMs = 0;
-          windowBytes = 0;
-        }
-        yield next.value;
-      }
-    } catch (error) {
-      throw connectionError(error, this.url, this.#wire.registry);
+      for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) yield chunk;
     } finally {
-      if (!ended) body.destroy();
+      // Does nothing when all has come.
+      this.#incoming.giveUp(unwanted);
     }
   }
 
-  async #nextChunk(iterator: AsyncIterator<Uint8Array>, idleMs: number): Promise<IteratorResult<Uint8Array>> {
-    const left = this.#deadline === undefined ? Infinity : Math.max(0, this.#deadline - performance.now());
-    const reason = left < idleMs ? "the answer takes too long" : `nothing came for ${idleMs} ms`;
-    const timer = setTimeout(() => this.#response.body.destroy(new TooSlow(reason)), Math.min(left, idleMs));
+  /** The next chunk, undefined behind the last one. */
+  async #next(): Promise<Uint8Array | undefined> {
     try {
-      return await iterator.next();
+      for (;;) {
+        const taken = this.#incoming.take();
+        if (taken === "ended") return undefined;
+        if (taken === undefined) await this.#wait();
+        else {
+          this.#countProgress(taken.length);
+          return taken;
+        }
+      }
+    } catch (error) {
+      throw connectionError(error, this.url, this.#wire.registry);
+    }
+  }
+
+  async #wait(): Promise<void> {
+    const { idleMs } = this.#wire.timeouts;
+    const from = performance.now();
+    const left = this.#deadline === undefined ? Infinity : Math.max(0, this.#deadline - from);
+    const reason = left < idleMs ? "the answer takes too long" : `nothing came for ${idleMs} ms`;
+    const timer = setTimeout(() => this.#incoming.giveUp(new TooSlow(reason)), Math.min(left, idleMs));
+    try {
+      await this.#incoming.wait();
     } finally {
       clearTimeout(timer);
+      this.#waitedMs += performance.now() - from;
     }
+  }
+
+  #countProgress(bytes: number): void {
+    const { progressWindowMs, minProgressBytes } = this.#wire.timeouts;
+    this.#windowBytes += bytes;
+    if (this.#waitedMs < progressWindowMs) return;
+    if (this.#windowBytes < minProgressBytes)
+      throw new TooSlow(`it sends less than ${minProgressBytes} bytes in ${progressWindowMs} ms`);
+    this.#waitedMs = 0;
+    this.#windowBytes = 0;
   }
 
   async readBytes(maxBytes: number, what: string): Promise<Uint8Array> {
     const tooLarge = (): FormatError =>
       new FormatError("input-too-large", `${what}: more than ${maxBytes} bytes, which is the limit`);
-    if (this.#announced > maxBytes) {
-      this.#response.body.destroy();
-      throw tooLarge();
-    }
     const parts: Uint8Array[] = [];
     let length = 0;
-    for await (const chunk of this.chunks()) {
-      length += chunk.length;
-      if (length > maxBytes) throw tooLarge();
-      parts.push(chunk);
+    try {
+      if (this.#announced > maxBytes) throw tooLarge();
+      for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) {
+        length += chunk.length;
+        if (length > maxBytes) throw tooLarge();
+        parts.push(chunk);
+      }
+    } finally {
+      // Does nothing when all has come.
+      this.#incoming.giveUp(unwanted);
     }
     return parts.length === 1 ? parts[0]! : concatBytes(parts);
   }
@@ -234,6 +238,9 @@ class Answer implements HttpAnswer {
     }
   }
 }
+
+/** Made once: nobody sees its stack. */
+const unwanted = new Error("nothing more is wanted of this answer");
 
 /** Bytes read of a body nobody wants, so that its connection can be used again; above that the connection is closed. */
 const MAX_DISCARDED_BYTES: number = 64 * 1024;

@@ -67,6 +67,8 @@ export async function fetchTagged(
   }
 }
 
+const acceptManifests: Readonly<Record<string, string>> = { accept: manifestMediaTypes.join(", ") };
+
 async function fetchVersion(
   session: RegistrySession,
   repository: string,
@@ -78,7 +80,7 @@ async function fetchVersion(
       method: "GET",
       path: manifestPath(repository, name),
       access: [{ repository, actions: "pull" }],
-      headers: { accept: manifestMediaTypes.join(", ") },
+      headers: acceptManifests,
       expect: [200],
       what: `manifest ${label}`,
     },

@@ -109,8 +109,9 @@ export class RegistrySession {
   async #attempt(request: SessionRequest, budgetMs: number | undefined): Promise<HttpAnswer> {
     const ping = await this.ping();
     const { origin } = ping;
-    const wanted = JSON.stringify(request.access);
-    const challenges = this.#learned.get(wanted) ?? ping.challenges;
+    // Most registries tell all at the door.
+    const learned = this.#learned.size === 0 ? undefined : this.#learned.get(JSON.stringify(request.access));
+    const challenges = learned ?? ping.challenges;
     let authorization = await this.#authorizer.answer(origin, challenges, request.access, false);
     let answer = await this.#exchange(request, origin, authorization, budgetMs);
     if (answer.status === 401 && answer.url.origin === origin.origin && !isStream(request.body)) {
@@ -122,7 +123,8 @@ export class RegistrySession {
         if (authorization.header !== undefined && authorization.header !== sent) {
           await answer.discard();
           answer = await this.#exchange(request, origin, authorization, budgetMs);
-          if (answer.status !== 401 && this.#learned.size < MAX_LEARNED) this.#learned.set(wanted, anew);
+          if (answer.status !== 401 && this.#learned.size < MAX_LEARNED)
+            this.#learned.set(JSON.stringify(request.access), anew);
         }
       }
     }

@@ -46,12 +46,7 @@ export function readLookasideWeb(
 
 /** The same wire, with every request given up when `signal` says so. */
 function abortable(wire: Wire, signal: AbortSignal): Wire {
-  const send: Wire["connections"]["send"] = (request) =>
-    wire.connections.send({
-      ...request,
-      signal: request.signal === undefined ? signal : AbortSignal.any([request.signal, signal]),
-    });
-  return { ...wire, connections: { send } };
+  return { ...wire, connections: { send: (request) => wire.connections.send({ ...request, signal }) } };
 }
 
 async function lookAtUrl(web: WebAccess, place: SignaturePlace, deadline: number): Promise<Look> {

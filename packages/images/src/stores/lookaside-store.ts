@@ -1,7 +1,7 @@
 /** Lookaside stores: signatures as files in a folder or on a web server, found by repository and digest (registries.d, sections 2 to 4). */
 import { type Digest, PolicyError, type Reference, StoreError } from "@signet/core";
 import type { WebAccess } from "../registry/client.ts";
-import { type LookasideBase, signatureFolder, signatureUrl } from "./lookaside-url.ts";
+import { type LookasideBase, repositoryFolder, signatureFolder, signatureUrl } from "./lookaside-url.ts";
 import {
   addSignature,
   readSignatureFolder,
@@ -9,7 +9,8 @@ import {
   replaceSignatures,
   tidySignatures,
 } from "./signature-folder.ts";
-import type { SignatureReading, SignatureStore } from "./signature-store.ts";
+import { readDeletionNotes, removeDeletionNote, writeDeletionNote } from "./deletion-note.ts";
+import type { DeletionNote, SignatureReading, SignatureStore } from "./signature-store.ts";
 
 export interface LookasideStoreOptions {
   readonly read: LookasideBase;
@@ -66,18 +67,36 @@ class LookasideStore implements SignatureStore {
 
   async replace(reference: Reference, digest: Digest, blobs: readonly Uint8Array[]): Promise<void> {
     await replaceSignatures(this.#writableFolder(reference, digest), blobs);
+    await removeDeletionNote(this.#writableFolder(reference, digest), reference, digest);
   }
 
   async add(reference: Reference, digest: Digest, blob: Uint8Array): Promise<string> {
-    return addSignature(this.#writableFolder(reference, digest), blob);
+    const location = await addSignature(this.#writableFolder(reference, digest), blob);
+    await removeDeletionNote(this.#writableFolder(reference, digest), reference, digest);
+    return location;
   }
 
   async tidy(reference: Reference, digest: Digest): Promise<void> {
     await tidySignatures(this.#writableFolder(reference, digest));
   }
 
+  async noteDeletion(reference: Reference, note: DeletionNote): Promise<void> {
+    await writeDeletionNote(this.#writableFolder(reference, note.manifests[0]!), reference, note);
+  }
+
+  async forgetDeletion(reference: Reference, digest: Digest): Promise<void> {
+    await removeDeletionNote(this.#writableFolder(reference, digest), reference, digest);
+  }
+
+  async readDeletions(reference: Reference): Promise<readonly DeletionNote[]> {
+    if (this.unwritable !== undefined) return [];
+    return readDeletionNotes(repositoryFolder(this.#options.write, reference), reference);
+  }
+
   async remove(reference: Reference, digest: Digest): Promise<void> {
-    await removeSignatures(this.#writableFolder(reference, digest));
+    const folder = this.#writableFolder(reference, digest);
+    await removeSignatures(folder);
+    await removeDeletionNote(folder, reference, digest);
   }
 
   #writableFolder(reference: Reference, digest: Digest): string {

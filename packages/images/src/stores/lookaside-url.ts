@@ -6,6 +6,7 @@
  *
  * PATH is the repository without its host. The "/" is put in even after a base that ends with one; query and fragment of the base stay at the end.
  */
+import { dirname } from "node:path";
 import { type Digest, PolicyError, type Reference, digestAlgorithm, digestHex } from "@signet/core";
 
 /** A base URL, split as Go's net/url does; nothing is normalised. */
@@ -57,6 +58,11 @@ export function folderLookasideBase(folder: string): LookasideBase {
 /** The folder below a `file` base that holds the signatures of one manifest. */
 export function signatureFolder(base: LookasideBase, reference: Reference, digest: Digest): string {
   return `${base.folder ?? base.path}/${manifestPart(reference, digest)}`;
+}
+
+/** The folder below a `file` base that holds the signature folders of a repository, and perhaps those of others. */
+export function repositoryFolder(base: LookasideBase, reference: Reference): string {
+  return dirname(`${base.folder ?? base.path}/${reference.path}`);
 }
 
 /** Where one signature lies. */

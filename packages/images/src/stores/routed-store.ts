@@ -17,6 +17,9 @@ class RoutedStore implements SignatureStore {
   readonly unwritable: string | undefined;
   readonly appendOnly: boolean;
   readonly readWritten?: (reference: Reference, digest: Digest) => Promise<SignatureReading>;
+  readonly noteDeletion?: NonNullable<SignatureStore["noteDeletion"]>;
+  readonly forgetDeletion?: NonNullable<SignatureStore["forgetDeletion"]>;
+  readonly readDeletions?: NonNullable<SignatureStore["readDeletions"]>;
   readonly #simple: SignatureStore;
   readonly #attachments: SignatureStore;
 
@@ -26,6 +29,10 @@ class RoutedStore implements SignatureStore {
     this.label = simple.label;
     this.unwritable = simple.unwritable;
     this.appendOnly = simple.appendOnly ?? false;
+    // Attachments are found by the same digests; one note is enough.
+    if (simple.noteDeletion !== undefined) this.noteDeletion = (...args) => simple.noteDeletion!(...args);
+    if (simple.forgetDeletion !== undefined) this.forgetDeletion = (...args) => simple.forgetDeletion!(...args);
+    if (simple.readDeletions !== undefined) this.readDeletions = (...args) => simple.readDeletions!(...args);
     if (simple.readWritten !== undefined) {
       this.readWritten = async (reference, digest) =>
         joinReadings(await simple.readWritten!(reference, digest), await attachments.read(reference, digest));

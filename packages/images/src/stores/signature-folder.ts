@@ -8,6 +8,7 @@
  *
  * At every moment of a change, also when it is cut short, what readers see is a row without a gap in which each file is whole.
  */
+import { statSync } from "node:fs";
 import { link, mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MAX_SIGNATURES_PER_MANIFEST, MAX_SIGNATURE_BYTES, StoreError, equalBytes } from "@signet/core";
@@ -39,7 +40,28 @@ const MAX_FOLDER_RETRIES = 5;
  */
 export function readSignatureFolder(folder: string, store: string): Promise<SignatureReading> {
   const location = (position: number): string => signaturePath(folder, position);
-  return readUpToGap({ store, location, look: (position) => lookAtFile(location(position)), window: 1 });
+  return readUpToGap({
+    store,
+    location,
+    look: async (position) => {
+      const path = location(position);
+      // Behind a signature that was found mostly stands nothing. The folder has just been read from and is at hand: asking it on the spot takes a tenth of the time
+      // of opening in vain, which goes through the thread pool and makes errors with stacks.
+      return position > 1 && isAbsent(path) ? absent : await lookAtFile(path);
+    },
+    window: 1,
+  });
+}
+
+const absent: Look = { outcome: "absent" };
+
+/** True when there is no such file. Whatever else is the matter shows when it is opened. */
+function isAbsent(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
 }
 
 async function lookAtFile(path: string): Promise<Look> {
@@ -50,7 +72,7 @@ async function lookAtFile(path: string): Promise<Look> {
     };
   } catch (error) {
     // Only "no such file" ends the row. A folder that is a file, say, is a broken store and not an empty one.
-    if (error instanceof StoreError && errnoOf(error.cause) === "ENOENT") return { outcome: "absent" };
+    if (error instanceof StoreError && errnoOf(error.cause) === "ENOENT") return absent;
     throw error;
   }
 }

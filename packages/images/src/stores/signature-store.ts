@@ -25,6 +25,14 @@ export interface SignatureReading {
   readonly warnings: readonly string[];
 }
 
+/** What a deletion was about that perhaps did not come to its end. */
+export interface DeletionNote {
+  /** The tag that was deleted by; undefined for a name by digest. */
+  readonly tag: string | undefined;
+  /** The image or list first, then the instances that were to go with it. Claims: the store may be anybody's. */
+  readonly manifests: readonly Digest[];
+}
+
 /** A place where signatures of manifests are kept, by repository and manifest digest. */
 export interface SignatureStore {
   /** For people and messages. */
@@ -45,6 +53,12 @@ export interface SignatureStore {
   add(reference: Reference, digest: Digest, blob: Uint8Array): Promise<string>;
   /** Removes what writers that died left there, where they can leave anything. */
   tidy?(reference: Reference, digest: Digest): Promise<void>;
-  /** Removes all signatures of the manifest. */
+  /** Keeps a note until `remove` or a new signature of its first manifest, where the signatures outlive their manifest. */
+  noteDeletion?(reference: Reference, note: DeletionNote): Promise<void>;
+  /** Takes the note back: nothing was deleted. */
+  forgetDeletion?(reference: Reference, digest: Digest): Promise<void>;
+  /** The notes of a repository. */
+  readDeletions?(reference: Reference): Promise<readonly DeletionNote[]>;
+  /** Removes all signatures of the manifest, and then the note that its deletion has begun. */
   remove(reference: Reference, digest: Digest): Promise<void>;
 }

@@ -32,8 +32,7 @@ export async function openImageSource(name: ImageName, options: OpenOptions = {}
   }
   switch (name.transport) {
     case "docker": {
-      // The registry client and what it brings are loaded only for names that need it.
-      const { openDockerSource } = await import("./docker.ts");
+      const { openDockerSource } = await loadDocker();
       return openDockerSource(name, options.docker);
     }
     case "dir":
@@ -68,7 +67,7 @@ export async function openImageDestination(name: ImageName, options: OpenOptions
   }
   switch (name.transport) {
     case "docker": {
-      const { openDockerDestination } = await import("./docker.ts");
+      const { openDockerDestination } = await loadDocker();
       return openDockerDestination(name, options.docker);
     }
     case "dir":
@@ -88,4 +87,15 @@ export async function openImageDestination(name: ImageName, options: OpenOptions
       return openStorageDestination(name, options.host);
     }
   }
+}
+
+const importDocker = () => import("./docker.ts");
+let docker: ReturnType<typeof importDocker> | undefined;
+
+/**
+ * The registry client and what it brings: loaded only for names that need it, and asked for once. Node looks through all its module hooks at each `import()`, which
+ * takes as long as opening an image.
+ */
+function loadDocker(): ReturnType<typeof importDocker> {
+  return (docker ??= importDocker());
 }

@@ -1,4 +1,4 @@
-/** Some files out of a tar stream that is read once, from beginning to end: layers of images, which hold everything a file system has. */
+/** Entries of a tar stream that is read once, from beginning to end: layers of images, which hold everything a file system has. */
 import { FormatError, concatBytes } from "@signet/core";
 import {
   TAR_BLOCK,
@@ -13,22 +13,11 @@ import {
 /** Entries of one layer. The largest genuine ones have some hundred thousand. */
 const MAX_LAYER_ENTRIES = 2_000_000;
 
-/** Bytes of an extended header, which holds a name and times. */
+/** Bytes of an extended header, which holds a name, times and attributes. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;
 
-/** A file that was found. */
-export interface TarFile {
-  /** Clean and relative: `release-manifests/image-references`. */
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
-
-export interface TarFilesOptions {
-  /** Bytes that a wanted file may have; undefined for files that are not wanted. Asked with the clean name. */
-  readonly wanted: (name: string) => number | undefined;
-  /** For messages. */
-  readonly location: string;
-}
+/** Characters of a name: what Linux allows a path to have (PATH_MAX). */
+const MAX_NAME_LENGTH = 4096;
 
 /** One entry of a tar stream, as it passes. */
 export interface TarEntry {
@@ -44,7 +33,10 @@ export interface TarEntry {
 
 /**
  * Visits every entry of a tar stream, in its order, with no more than one chunk of it in memory. The stream is read to its end, so that whoever hashes it on the way knows
- * the whole. Links are never followed; a name may stand several times.
+ * the whole. Links are never followed; a name may stand several times. A sparse file is `other`, under the name that it would be unpacked to.
+ *
+ * Readers of tar disagree about what archivers never write, and a container must not see another file than whoever looks here: content behind an entry that has none,
+ * extended headers that contradict or follow each other, and files that are named as folders are refused.
  *
  * @throws FormatError `image-malformed` for what is no tar, ends too early or repeats without end; and what the visit throws
  */
@@ -53,9 +45,8 @@ export async function visitTarEntries(
   location: string,
   visit: (entry: TarEntry) => Promise<void>,
 ): Promise<void> {
-  const octets = new ChunkReader(chunks, location);
-  let longName: string | undefined;
-  let longSize: number | undefined;
+  await using octets = new ChunkReader(chunks, location);
+  let extensions = new Extensions(location);
   for (let count = 0; ; count++) {
     if (count > MAX_LAYER_ENTRIES) throw malformed(`${location}: more than ${MAX_LAYER_ENTRIES} entries`);
     const block = await octets.take(TAR_BLOCK);
@@ -64,57 +55,71 @@ export async function visitTarEntries(
     const header = parseTarHeader(block, location);
     if (header.type === "x" || header.type === "g" || header.type === "L" || header.type === "K") {
       if (header.size > MAX_EXTENSION_BYTES) throw malformed(`${location}: an extended header of ${header.size} bytes`);
-      const body = (await octets.takeAll(paddedSize(header.size))).subarray(0, header.size);
-      if (header.type === "x") {
-        const records = parsePaxRecords(body, location);
-        longName = records.get("path") ?? longName;
-        const size = records.get("size");
-        longSize = size === undefined ? longSize : parseDecimalSize(size, location);
-      } else if (header.type === "L") longName = decodeName(untilNul(body), location);
+      extensions.add(header.type, (await octets.takeAll(paddedSize(header.size))).subarray(0, header.size));
       continue;
     }
-    const name = cleanName(longName ?? header.name);
-    const size = longSize ?? header.size;
-    longName = undefined;
-    longSize = undefined;
+    const { name: longName, size = header.size, isSparse } = extensions;
+    extensions = new Extensions(location);
+    const written = longName ?? header.name;
+    const name = cleanName(written);
+    const what = `${location}: ${JSON.stringify(name.slice(0, 300))}`;
+    if (name.length > MAX_NAME_LENGTH) throw malformed(`${what} … is a name of ${name.length} characters`);
+    if (name.includes("\0")) throw malformed(`${what} holds a NUL`);
+    // Links, devices, folders and pipes: some readers look for their content, and some for the next header.
+    if (size > 0 && /^[1-6]$/.test(header.type)) throw malformed(`${what} has content, and is no file`);
+    if (header.type === "0" && written.endsWith("/")) throw malformed(`${what} is a file that is named as a folder`);
+    if (header.type === GNU_SPARSE)
+      for (let map = block, next = 482; map[next] !== 0; next = 504) map = await octets.takeAll(TAR_BLOCK);
     const left = { bytes: size };
-    const kind = header.type === "0" ? "file" : header.type === "5" ? "folder" : "other";
+    const kind = header.type === "0" && !isSparse ? "file" : header.type === "5" ? "folder" : "other";
     await visit({ name, kind, size, content: octets.pass(left) });
     await octets.skip(left.bytes + paddedSize(size) - size);
   }
   await octets.drain();
 }
 
-/**
- * Reads the wanted regular files of a tar stream, in its order; of a name that stands twice the last one counts, as when a layer is unpacked. The stream is read to its
- * end, so that whoever hashes it on the way knows the whole. Links are never followed.
- *
- * @throws FormatError `image-malformed` for what is no tar, ends too early or repeats without end; `input-too-large` for a wanted file that is larger than wanted
- */
-export async function readTarFiles(
-  chunks: AsyncIterable<Uint8Array>,
-  options: TarFilesOptions,
-): Promise<readonly TarFile[]> {
-  const { wanted, location } = options;
-  const files = new Map<string, TarFile>();
-  await visitTarEntries(chunks, location, async ({ name, kind, size, content }) => {
-    const limit = kind === "file" ? wanted(name) : undefined;
-    if (limit === undefined) {
-      // Whatever else takes the name later, a folder or a link, the file is gone.
-      files.delete(name);
+/** The type of GNU's old form of sparse files, whose map may go on in further blocks: each says, at offset 504, whether another follows; the header says it at 482. */
+const GNU_SPARSE = "S";
+
+/** What the extended headers before one entry say of it. */
+class Extensions {
+  name: string | undefined;
+  size: number | undefined;
+  isSparse = false;
+  readonly #location: string;
+  readonly #types = new Set<string>();
+
+  constructor(location: string) {
+    this.#location = location;
+  }
+
+  /** @param type `x` or `g` of pax, `L` or `K` of GNU */
+  add(type: string, body: Uint8Array): void {
+    if (type === "g") {
+      for (const key of parsePaxRecords(body, this.#location).keys())
+        if (isDecisive(key)) throw malformed(`${this.#location}: a global header that sets ${JSON.stringify(key)}`);
       return;
     }
-    if (size > limit)
-      throw new FormatError("input-too-large", `${location}: ${name} has ${size} bytes, the limit is ${limit}`);
-    const parts: Uint8Array[] = [];
-    for await (const part of content) parts.push(part);
-    files.set(name, { name, bytes: parts.length === 1 ? parts[0]! : concatBytes(parts) });
-  });
-  return [...files.values()];
+    if (this.#types.has(type) || (this.#types.size > 0 && (type === "x" || this.#types.has("x"))))
+      throw malformed(`${this.#location}: two extended headers for one entry`);
+    this.#types.add(type);
+    if (type === "L") this.name = decodeName(untilNul(body), this.#location);
+    if (type !== "x") return;
+    const records = parsePaxRecords(body, this.#location);
+    this.isSparse = [...records.keys()].some((key) => key.startsWith("GNU.sparse"));
+    this.name = records.get("GNU.sparse.name") ?? records.get("path");
+    const size = records.get("size");
+    if (size !== undefined) this.size = parseDecimalSize(size, this.#location);
+  }
+}
+
+/** True for records that say what an entry is. */
+function isDecisive(key: string): boolean {
+  return key === "path" || key === "size" || key === "linkpath" || key.startsWith("GNU.sparse");
 }
 
 /** Takes a stream of chunks apart by counts of bytes. */
-class ChunkReader {
+class ChunkReader implements AsyncDisposable {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #location: string;
   #rest: Uint8Array = new Uint8Array(0);
@@ -122,6 +127,11 @@ class ChunkReader {
   constructor(chunks: AsyncIterable<Uint8Array>, location: string) {
     this.#chunks = chunks[Symbol.asyncIterator]();
     this.#location = location;
+  }
+
+  /** Whoever gives the chunks out has a file or a connection to close. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#chunks.return?.();
   }
 
   /** Exactly `size` bytes; undefined at the end of the stream. */

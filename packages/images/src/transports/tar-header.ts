@@ -58,7 +58,7 @@ export function parseTarHeader(block: Uint8Array, what: string): TarHeader {
 }
 
 /**
- * The records of a pax extended header.
+ * The records of a pax extended header. Extended attributes (`SCHILY.xattr.…`), which hold octets of any kind, such as capabilities, are left out.
  * @throws FormatError `image-malformed`
  */
 export function parsePaxRecords(bytes: Uint8Array, what: string): ReadonlyMap<string, string> {
@@ -71,10 +71,10 @@ export function parsePaxRecords(bytes: Uint8Array, what: string): ReadonlyMap<st
     if (length === 0 || end > bytes.length || end <= space + 1 || bytes[end - 1] !== 0x0a) {
       throw malformed(`${what}: malformed pax record`);
     }
-    const record = decodeName(bytes.subarray(space + 1, end - 1), what);
-    const equals = record.indexOf("=");
-    if (equals <= 0) throw malformed(`${what}: pax record without a key`);
-    records.set(record.slice(0, equals), record.slice(equals + 1));
+    const equals = bytes.indexOf(0x3d, space + 1);
+    if (equals <= space + 1 || equals >= end) throw malformed(`${what}: pax record without a key`);
+    const key = decodeName(bytes.subarray(space + 1, equals), what);
+    if (!key.includes(".xattr.")) records.set(key, decodeName(bytes.subarray(equals + 1, end - 1), what));
     at = end;
   }
   return records;
@@ -85,7 +85,7 @@ export function decodeName(bytes: Uint8Array, what: string): string {
   try {
     return strictUtf8.decode(bytes);
   } catch (error) {
-    throw new FormatError("image-malformed", `${what}: a name is not UTF-8`, { cause: error });
+    throw new FormatError("image-malformed", `${what}: a name is not UTF-8`, { cause: error, hint: HINT });
   }
 }
 
@@ -216,6 +216,8 @@ function latin1(bytes: Uint8Array, [offset, length]: readonly [number, number]):
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+const HINT = "the archive is damaged, or was made to mislead; fetch it again";
+
 function malformed(problem: string): FormatError {
-  return new FormatError("image-malformed", problem);
+  return new FormatError("image-malformed", problem, { hint: HINT });
 }

@@ -2,6 +2,7 @@ import { type Digest, type Policy, SignetError, encodeHex, keyFilesOf, parseDige
 import { nodeEngine } from "@signet/core/node-engine";
 import { readFileBounded } from "../config/bounded-file.ts";
 import { MAX_REGISTRIES_D_FILE_BYTES } from "../config/registries-d-file.ts";
+import type { RegistriesConf } from "../config/registries-conf.ts";
 import type { RegistriesD } from "../config/registries-d.ts";
 import type { InventoryImage } from "../inventory/inventory.ts";
 import { readKeyFile } from "./key-file.ts";
@@ -10,6 +11,8 @@ export interface SimulationInputs {
   readonly next: Policy;
   readonly present?: Policy;
   readonly registriesD: RegistriesD;
+  /** Gives the registries.conf in force. What counts of it are its registries: mirrors, places, and what is blocked. */
+  readonly loadRegistriesConf: () => Promise<Pick<RegistriesConf, "registries">>;
   /** Whatever else rows depend on, as values that have a JSON form: platform, switches, how registries are reached. */
   readonly options: unknown;
   readonly images: readonly InventoryImage[];
@@ -40,9 +43,20 @@ export async function digestSimulationInputs(inputs: SimulationInputs): Promise<
   addText(JSON.stringify([inputs.registriesD.builtinFolder, inputs.registriesD.files]));
   for (const file of inputs.registriesD.files)
     add(await readFileBounded(file, MAX_REGISTRIES_D_FILE_BYTES, "registries.d file", { regularOnly: true }));
+  addText(await describeRegistries(inputs.loadRegistriesConf));
   addText(JSON.stringify(inputs.options));
   for (const { name, running } of inputs.images) addText(JSON.stringify([name, running]));
   return parseDigest(`sha256:${encodeHex(hash.digest())}`);
+}
+
+/** With one that cannot be read no image of a registry can be judged; when it can be, that is another input. */
+async function describeRegistries(load: SimulationInputs["loadRegistriesConf"]): Promise<string> {
+  try {
+    return JSON.stringify((await load()).registries);
+  } catch (error) {
+    if (error instanceof SignetError) return error.code;
+    throw error;
+  }
 }
 
 /** A key file that cannot be read may be readable when the work goes on: that is another input as well. */

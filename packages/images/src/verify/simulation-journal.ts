@@ -32,7 +32,7 @@ const statFile = promisify(fstat);
 const closeFile = promisify(close);
 
 export interface JournalInputs {
-  /** Digest of everything that the rows depend on: policies, keys, store configuration, options, and the list of images. */
+  /** Digest of everything that the rows depend on: policies, keys, configuration of registries and stores, options, and the list of images. */
   readonly inputs: Digest;
   /** Milliseconds since 1970 UTC: what a new journal says that its verdicts are about. */
   readonly now: number;
@@ -205,7 +205,7 @@ function readHeader(line: object, path: string, wanted: JournalInputs): number {
   if (inputs !== wanted.inputs)
     throw new StoreError("journal-unusable", `the journal ${path} is of other inputs`, {
       side: "local",
-      hint: "policies, their keys, registries.d, options or the list of images changed since; begin a new journal",
+      hint: "policies, their keys, registries.d, registries.conf, options or the list of images changed since; begin a new journal",
       details: { inputs: wanted.inputs, found: inputs },
     });
   if (!Number.isSafeInteger(judgedAt)) throw unusable(path, "it does not say when it was begun");

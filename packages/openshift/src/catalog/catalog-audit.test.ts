@@ -352,6 +352,20 @@ void describe("catalogs that are refused", () => {
     assert.equal((await readCatalogFolder(root)).documents.length, 6);
     symlinkSync("/etc/passwd", join(root, "out.json"));
     await assert.rejects(readCatalogFolder(root), /leads out of the catalog's folder/);
+    const circle = join(folder, "circle");
+    mkdirSync(join(circle, "a/b"), { recursive: true });
+    symlinkSync("..", join(circle, "a/b/up"));
+    await assert.rejects(readCatalogFolder(circle), /leads back to a folder that it is in/);
+    symlinkSync("itself", join(folder, "itself"));
+    await assert.rejects(readCatalogFolder(join(folder, "itself")), { code: "file-unreadable" });
+    // Twenty folders, and a million ways through them.
+    const fan = join(folder, "fan");
+    for (let level = 0; level < 20; level++) {
+      mkdirSync(join(fan, `${level}`), { recursive: true });
+      for (const name of ["x", "y"]) symlinkSync(`../${level + 1}`, join(fan, `${level}/${name}`));
+    }
+    mkdirSync(join(fan, "20"));
+    await assert.rejects(readCatalogFolder(fan), /more than 20000 folders/);
   });
 });
 

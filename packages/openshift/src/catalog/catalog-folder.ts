@@ -2,12 +2,15 @@
 import { createReadStream } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, join, relative, sep } from "node:path";
-import { StoreError } from "@signet/core";
+import { FormatError, StoreError } from "@signet/core";
 import { fileError } from "@signet/images";
 import { type CatalogDocuments, CatalogFiles } from "./catalog-files.ts";
 
 /** Levels of folders below the one that was named. */
 const MAX_FOLDER_DEPTH = 32;
+
+/** Folders of one catalog, as often as links lead to them: links to links make thousands out of ten. */
+const MAX_FOLDERS = 20_000;
 
 /** Bytes read at a time. */
 const CHUNK_BYTES = 256 * 1024;
@@ -35,23 +38,37 @@ export async function readCatalogFolder(path: string): Promise<CatalogDocuments>
     await files.add(basename(path), readStream(path, {}));
     return files.finish();
   }
-  await readFolder(root, root, files, 0);
+  await readFolder(root, { root, files, folders: 0 }, [root]);
   return files.finish();
 }
 
-async function readFolder(folder: string, root: string, files: CatalogFiles, depth: number): Promise<void> {
-  if (depth > MAX_FOLDER_DEPTH) throw unreadable(folder, `folders are nested deeper than ${MAX_FOLDER_DEPTH} levels`);
+interface Reading {
+  readonly root: string;
+  readonly files: CatalogFiles;
+  folders: number;
+}
+
+/** @param path the folders that led here, without links */
+async function readFolder(folder: string, reading: Reading, path: readonly string[]): Promise<void> {
+  const { root, files } = reading;
+  if (path.length > MAX_FOLDER_DEPTH)
+    throw unreadable(folder, `folders are nested deeper than ${MAX_FOLDER_DEPTH} levels`);
+  if (++reading.folders > MAX_FOLDERS)
+    throw new FormatError("input-too-large", `the catalog ${root} has more than ${MAX_FOLDERS} folders`, {
+      hint: "its links may lead to each other",
+    });
   try {
     for (const name of (await readdir(folder)).sort()) {
-      const path = join(folder, name);
-      const target = await realpath(path);
+      const place = join(folder, name);
+      const target = await realpath(place);
       if (target !== root && !target.startsWith(`${root}${sep}`))
-        throw unreadable(path, "it is a link that leads out of the catalog's folder");
+        throw unreadable(place, "it is a link that leads out of the catalog's folder");
+      if (path.includes(target)) throw unreadable(place, "it is a link that leads back to a folder that it is in");
       const stats = await stat(target);
-      if (stats.isDirectory()) await readFolder(path, root, files, depth + 1);
+      if (stats.isDirectory()) await readFolder(place, reading, [...path, target]);
       // A pipe would make the reader wait for ever.
-      else if (!stats.isFile()) throw unreadable(path, "it is neither a file nor a folder");
-      else await files.add(relative(root, path).split(sep).join("/"), readStream(path, {}));
+      else if (!stats.isFile()) throw unreadable(place, "it is neither a file nor a folder");
+      else await files.add(relative(root, place).split(sep).join("/"), readStream(place, {}));
     }
   } catch (error) {
     throw fileError(error, folder, "read", "catalog");

@@ -1,13 +1,10 @@
 /** A catalog or bundle inside an image. */
 import { FormatError, type Digest, type Platform, type UntrustedImageManifest } from "@signet/core";
-import { type ImageSource, type TarEntry, readImageManifest, visitTarEntries } from "@signet/images";
+import { type ImageSource, readImageManifest } from "@signet/images";
 import { readImageConfig } from "../layers/image-config.ts";
-import { readLayerContent } from "../layers/layer-content.ts";
+import { visitLayerFolder } from "../layers/layer-folder.ts";
 import { BUNDLE_LABELS, splitChannels } from "./catalog-document.ts";
 import { type CatalogDocuments, CatalogFiles } from "./catalog-files.ts";
-
-/** Layers of one image. */
-const MAX_LAYERS = 128;
 
 const CONFIGS_LABEL = "operators.operatorframework.io.index.configs.v1";
 const DATABASE_LABEL = "operators.operatorframework.io.index.database.v1";
@@ -71,30 +68,14 @@ async function readFiles(
   wanted: RegExp,
 ): Promise<CatalogDocuments> {
   const folder = cleanFolder(label, source);
-  const { layers } = manifest;
-  if (layers.length > MAX_LAYERS)
-    throw new FormatError("image-malformed", `${source.name.text}: more than ${MAX_LAYERS} layers`);
   const files = new CatalogFiles();
-  const overlay = new Overlay();
-  for (const layer of layers.toReversed()) {
-    const location = `${source.name.text}, layer ${layer.digest}`;
-    await visitTarEntries(readLayerContent(source.blob(layer), layer), location, async (entry) => {
-      // Runtimes clean such a name, and would put the file where this reader does not look.
-      if (entry.name.split("/").includes("..")) throw misleading(location, entry, "climbs");
-      if (!isRelated(entry.name, folder) || !overlay.takes(entry, location)) return;
-      if (entry.kind === "folder") return;
-      if (entry.kind === "other" || entry.name.length <= folder.length)
-        throw misleading(location, entry, "is no plain file");
-      const path = entry.name.slice(folder.length + 1);
-      if (wanted.test(path)) await files.add(path, entry.content);
-    });
-    overlay.endLayer();
-  }
+  await visitLayerFolder(source, manifest, {
+    folder,
+    visit: async (path, { content }) => {
+      if (wanted.test(path)) await files.add(path, content);
+    },
+  });
   return files.finish();
-}
-
-function misleading(location: string, { name }: TarEntry, problem: string): FormatError {
-  return new FormatError("image-malformed", `${location}: ${JSON.stringify(name.slice(0, 300))} ${problem}`);
 }
 
 /** `/configs` or `manifests/` as it stands in a layer. */
@@ -102,67 +83,4 @@ function cleanFolder(label: string, source: ImageSource): string {
   const parts = label.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.length > 0 && !parts.includes("..")) return parts.join("/");
   throw unsuitable(source, `its label names the folder ${JSON.stringify(label.slice(0, 300))}`, "correct the label");
-}
-
-/** True for what lies in the folder, is the folder, or is one of those above it, with whiteouts of all of them. */
-function isRelated(name: string, folder: string): boolean {
-  const subject = name.replace(/(^|\/)\.wh\.([^/]+)$/, "$1$2");
-  return (
-    subject === folder || subject.startsWith(`${folder}/`) || folder.startsWith(`${subject}/`) || isOpaque(name, folder)
-  );
-}
-
-const OPAQUE = ".wh..wh..opq";
-
-function isOpaque(name: string, folder: string): boolean {
-  if (name !== OPAQUE && !name.endsWith(`/${OPAQUE}`)) return false;
-  const parent = name.slice(0, -OPAQUE.length);
-  return parent === "" || `${folder}/`.startsWith(parent) || parent.startsWith(`${folder}/`);
-}
-
-/** What upper layers hide of lower ones (OCI image specification, layer.md, whiteouts). Layers come from the top. */
-class Overlay {
-  /** Paths of upper layers, with all that is below them. */
-  readonly #hidden = new Set<string>();
-  /** Folders of which upper layers hide all that lower ones have. */
-  readonly #opaque = new Set<string>();
-  readonly #own = new Set<string>();
-  readonly #ownWhiteouts = new Set<string>();
-  readonly #ownOpaque = new Set<string>();
-
-  /** True for an entry that a container sees; whiteouts are taken notice of. */
-  takes(entry: TarEntry, location: string): boolean {
-    const { name, kind } = entry;
-    const slash = name.lastIndexOf("/") + 1;
-    const base = name.slice(slash);
-    if (base === OPAQUE) {
-      this.#ownOpaque.add(name.slice(0, slash));
-      return false;
-    }
-    if (base.startsWith(".wh.")) {
-      this.#ownWhiteouts.add(`${name.slice(0, slash)}${base.slice(".wh.".length)}`);
-      return false;
-    }
-    if (this.#isHidden(name)) return false;
-    if (kind === "folder") return true;
-    // Which of two counts would be known at the end only, when the first has been read.
-    if (this.#own.has(name)) throw misleading(location, entry, "stands twice");
-    this.#own.add(name);
-    return true;
-  }
-
-  endLayer(): void {
-    for (const name of [...this.#own, ...this.#ownWhiteouts]) this.#hidden.add(name);
-    for (const folder of this.#ownOpaque) this.#opaque.add(folder);
-    this.#own.clear();
-    this.#ownWhiteouts.clear();
-    this.#ownOpaque.clear();
-  }
-
-  #isHidden(name: string): boolean {
-    if (this.#hidden.has(name) || this.#opaque.has("")) return true;
-    for (let slash = name.indexOf("/"); slash >= 0; slash = name.indexOf("/", slash + 1))
-      if (this.#hidden.has(name.slice(0, slash)) || this.#opaque.has(name.slice(0, slash + 1))) return true;
-    return false;
-  }
 }

@@ -49,6 +49,24 @@ const moreClusterMembers = ["insecure-skip-tls-verify", "extensions", "disable-c
  */
 export async function loadKubeconfig(path: string, context?: string): Promise<ClusterAccess> {
   const bytes = await readFileBounded(path, MAX_KUBECONFIG_BYTES, "kubeconfig");
+  return await readKubeconfig(bytes, path, context, (name) =>
+    readFileBounded(resolve(dirname(path), name), MAX_CREDENTIAL_BYTES, "file that the kubeconfig names,"),
+  );
+}
+
+/** Reads a file that the kubeconfig names. */
+type ReadNamed = (name: string) => Promise<Uint8Array>;
+
+/**
+ * As {@link loadKubeconfig}, of bytes.
+ * @param path for messages
+ */
+export async function readKubeconfig(
+  bytes: Uint8Array,
+  path: string,
+  context: string | undefined,
+  readNamed: ReadNamed,
+): Promise<ClusterAccess> {
   const [object, ...others] = parseManifestObjects(bytes, path);
   if (object === undefined || others.length > 0) throw malformed(path, "one object of kind Config is expected");
   const config = object.value;
@@ -68,7 +86,7 @@ export async function loadKubeconfig(path: string, context?: string): Promise<Cl
   refuseUnknown(user, [...userMembers, ...moreUserMembers], `${path}: user of context ${name}`);
   refuseUnknown(cluster, [...clusterMembers, ...moreClusterMembers], `${path}: cluster of context ${name}`);
   const read = (members: Members, file: string, data: string): Promise<string | undefined> =>
-    readFileOrData(members, file, data, path);
+    readFileOrData(members, file, data, path, readNamed);
   const server = textIn(cluster, "server", path).replace(/\/+$/, "");
   if (!URL.canParse(server) || new URL(server).protocol !== "https:" || new URL(server).username !== "")
     throw malformed(path, `the server of context ${name} is no https URL`, "tokens are not sent without TLS");
@@ -78,7 +96,7 @@ export async function loadKubeconfig(path: string, context?: string): Promise<Cl
     authorities: await read(cluster, "certificate-authority", "certificate-authority-data"),
     verifiesTls: readSwitch(cluster, path),
     serverName: optionalText(cluster, "tls-server-name", path),
-    ...(await readUser(user, path, read)),
+    ...(await readUser(user, path, read, readNamed)),
   };
 }
 
@@ -88,12 +106,13 @@ async function readUser(
   user: Members,
   path: string,
   read: (members: Members, file: string, data: string) => Promise<string | undefined>,
+  readNamed: ReadNamed,
 ): Promise<Pick<ClusterAccess, "token" | "basic" | "client">> {
   const tokenFile = optionalText(user, "tokenFile", path);
   const token =
     tokenFile === undefined
       ? optionalText(user, "token", path)
-      : new TextDecoder().decode(await readNamed(tokenFile, path)).trim();
+      : new TextDecoder().decode(await readNamed(tokenFile)).trim();
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw malformed(path, "the token is none");
   const certificate = await read(user, "client-certificate", "client-certificate-data");
   const key = await read(user, "client-key", "client-key-data");
@@ -124,7 +143,13 @@ function readSwitch(cluster: Members, path: string): boolean {
   return !value;
 }
 
-async function readFileOrData(members: Members, file: string, data: string, path: string): Promise<string | undefined> {
+async function readFileOrData(
+  members: Members,
+  file: string,
+  data: string,
+  path: string,
+  readNamed: ReadNamed,
+): Promise<string | undefined> {
   const encoded = optionalText(members, data, path);
   if (encoded !== undefined) {
     try {
@@ -135,11 +160,7 @@ async function readFileOrData(members: Members, file: string, data: string, path
     }
   }
   const name = optionalText(members, file, path);
-  return name === undefined ? undefined : new TextDecoder().decode(await readNamed(name, path));
-}
-
-function readNamed(name: string, path: string): Promise<Uint8Array> {
-  return readFileBounded(resolve(dirname(path), name), MAX_CREDENTIAL_BYTES, "file that the kubeconfig names,");
+  return name === undefined ? undefined : new TextDecoder().decode(await readNamed(name));
 }
 
 function textIn(members: Members, name: string, path: string): string {

@@ -40,7 +40,7 @@ export function parseManifestObjects(bytes: Uint8Array, source: string): readonl
   }
   const objects: UntrustedManifestObject[] = [];
   for (const { value, line } of parseYamlValues(bytes, source)) {
-    if (!isRecord(value)) throw malformedAt(source, "a Kubernetes object is expected here", line);
+    if (!isRecord(value)) throw malformedAt(source, "a Kubernetes object is expected here, in YAML or JSON", line);
     const items = value["items"];
     const isList = typeof value["kind"] === "string" && value["kind"].endsWith("List") && Array.isArray(items);
     for (const item of isList ? items : [value]) {

@@ -1,6 +1,7 @@
 /** What an image's configuration says of it. */
 import { FormatError, type Platform, type UntrustedImageManifest } from "@signet/core";
 import type { ImageSource } from "@signet/images";
+import { fieldOf, parseJsonObject } from "../kubernetes/json-object.ts";
 import { isRecord } from "../kubernetes/manifests.ts";
 
 /** Bytes of an image's configuration. */
@@ -29,24 +30,31 @@ export async function readImageConfig(
       throw new FormatError(
         "input-too-large",
         `${source.name.text}: the image's configuration is larger than ${MAX_CONFIG_BYTES} bytes`,
+        { hint: "no genuine configuration is that large" },
       );
     parts.push(chunk);
   }
-  let value: unknown;
+  const what = `${source.name.text}: the image's configuration`;
+  let platform: Platform;
+  let labels: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(parts)));
+    const config = parseJsonObject(Buffer.concat(parts), what);
+    const text = (name: string): string => {
+      const value = fieldOf(config, name, what);
+      return typeof value === "string" ? value : "";
+    };
+    const variant = text("variant");
+    platform = { os: text("os"), architecture: text("architecture"), ...(variant === "" ? {} : { variant }) };
+    const inner = fieldOf(config, "config", what);
+    labels = isRecord(inner) ? fieldOf(inner, "Labels", what) : undefined;
   } catch (cause) {
-    throw new FormatError("image-malformed", `${source.name.text}: the image's configuration is not JSON`, { cause });
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new FormatError("image-malformed", cause.message, {
+      cause,
+      hint: "its digest is right, so it was made that way; ask whoever made the image",
+    });
   }
-  const { os, architecture, variant, config } = isRecord(value) ? value : {};
-  return {
-    platform: {
-      os: typeof os === "string" ? os : "",
-      architecture: typeof architecture === "string" ? architecture : "",
-      ...(typeof variant === "string" && variant !== "" ? { variant } : {}),
-    },
-    labels: isRecord(config) ? textsOf(config["Labels"]) : {},
-  };
+  return { platform, labels: textsOf(labels) };
 }
 
 function textsOf(value: unknown): Readonly<Record<string, string>> {

@@ -1,10 +1,13 @@
 /** A node's files held against a configuration, with the rules by which the machine-config daemon finds drift: same octets, same permission bits. */
-import { equalBytes } from "@signet/core";
+import { type SignetError, equalBytes } from "@signet/core";
 import { REGISTRIES_D } from "./trust-files.ts";
 import type { UntrustedNodeFile, UntrustedOwner } from "./node-file.ts";
 
 /** What is at one path of a node. */
-export type ActualFile = ActualContent | { readonly kind: "other"; readonly what: string };
+export type ActualFile =
+  | ActualContent
+  | { readonly kind: "other"; readonly what: string }
+  | { /** It could not be told. */ readonly kind: "unknown"; readonly error: SignetError };
 
 export interface ActualContent {
   readonly kind: "file";
@@ -26,8 +29,8 @@ export interface ActualFiles {
 
 export interface NodeFileCheck {
   readonly path: string;
-  /** `same`, or the first thing that is wrong. */
-  readonly outcome: "same" | "missing" | "no-file" | "different" | "mode" | "owner";
+  /** `same`, or the first thing that is wrong; `unknown` when it could not be told. */
+  readonly outcome: "same" | "missing" | "no-file" | "different" | "mode" | "owner" | "unknown";
   /** One clause for each thing that is wrong. */
   readonly problems: readonly string[];
   readonly wanted: Uint8Array;
@@ -65,6 +68,8 @@ function checkFile(wanted: UntrustedNodeFile, actual: ActualFile | undefined): N
   const { path, content } = wanted;
   const common = { path, wanted: content };
   if (actual === undefined) return { ...common, outcome: "missing", problems: ["it is not there"], actual: undefined };
+  if (actual.kind === "unknown")
+    return { ...common, outcome: "unknown", problems: [actual.error.message], actual: undefined };
   if (actual.kind === "other")
     return {
       ...common,

@@ -2,7 +2,7 @@
 import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { StoreError } from "@signet/core";
+import { SignetError, StoreError } from "@signet/core";
 import { fileError, readFileBounded, resolveInRoot } from "@signet/images";
 import { MAX_FILE_BYTES } from "./data-url.ts";
 import { type ActualFile, type ActualFiles, foldersConcerned } from "./node-check.ts";
@@ -12,8 +12,9 @@ import type { UntrustedNodeFile } from "./node-file.ts";
 const MAX_LISTED = 10_000;
 
 /**
- * Reads what is at the paths of `wanted` below `root`. Links on the way are followed as the node itself would, and never out of the folder.
- * @throws StoreError `file-missing` when there is no such folder, `file-unreadable`; FormatError `input-too-large` for a file above 4 MiB
+ * Reads what is at the paths of `wanted` below `root`. Links on the way are followed as the node itself would, and never out of the folder. A file that cannot be
+ * read, or is above 4 MiB, is `unknown` and keeps nothing from being said of the others.
+ * @throws StoreError `file-missing` when there is no such folder, `file-unreadable` for a folder whose files all count
  */
 export async function readNodeTree(
   root: string,
@@ -23,8 +24,13 @@ export async function readNodeTree(
     throw new StoreError("file-missing", `cannot read ${root}: no such file or directory`, { side: "local" });
   const found = new Map<string, ActualFile>();
   for (const { path } of wanted) {
-    const file = await readAt(root, path);
-    if (file !== undefined) found.set(path, file);
+    try {
+      const file = await readAt(root, path);
+      if (file !== undefined) found.set(path, file);
+    } catch (error) {
+      if (!(error instanceof SignetError)) throw error;
+      found.set(path, { kind: "unknown", error });
+    }
   }
   const lists = new Map<string, readonly string[]>();
   for (const folder of foldersConcerned(wanted)) lists.set(folder, await listAt(root, folder));

@@ -35,13 +35,14 @@ export interface ComponentCheckOptions {
   readonly open: (name: string) => Promise<ImageSource>;
   /** `host/path` where the components lie instead of where the release says: a mirror that keeps them all in one repository. */
   readonly repository?: string;
-  /** Images looked at at a time, 1 to 64. Default 8. */
+  /** Images looked at at a time, 1 to 64. Default 16. */
   readonly jobs?: number;
   /** Called as each is done. */
   readonly onDone?: (check: ComponentCheck) => void;
 }
 
-const DEFAULT_JOBS = 8;
+/** Two small answers an image: while a registry looks for one, others can be on their way. More gained nothing beside docker-registry (`benchmarks/release.ts`). */
+const DEFAULT_JOBS = 16;
 const MAX_JOBS = 64;
 
 /**
@@ -104,6 +105,8 @@ async function look(name: string, digest: Digest, { open, platform }: ComponentC
       return { outcome: "wrong-platform", message: `the list has no image for ${formatPlatform(platform)}` };
     const { manifest } = await readImageManifest(source, platform);
     const { platform: found } = await readImageConfig(source, manifest);
+    if (found.os === "" || found.architecture === "")
+      return { outcome: "wrong-platform", message: "the image's configuration names no platform" };
     if (found.os !== platform.os || found.architecture !== platform.architecture) {
       return {
         outcome: "wrong-platform",

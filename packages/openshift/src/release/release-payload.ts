@@ -1,6 +1,10 @@
 /** What a release image says of itself: `release-manifests/image-references` and `release-metadata`. Nothing in it is trusted beyond the image's own digest. */
 import { type Digest, FormatError, type Reference, parseReference } from "@signet/core";
+import { type JsonRecord, fieldOf, parseJsonObject } from "../kubernetes/json-object.ts";
 import { isRecord } from "../kubernetes/manifests.ts";
+
+/** Characters of a component's name; genuine ones have some thirty. */
+const MAX_NAME_LENGTH = 256;
 
 /** Images of one release. Genuine ones have some two hundred. */
 const MAX_COMPONENTS = 5_000;
@@ -48,12 +52,13 @@ export interface UntrustedReleaseMetadata {
  */
 export function parseReleasePayload(imageReferences: Uint8Array, metadata: Uint8Array | undefined): UntrustedRelease {
   const stream = parseObject(imageReferences, "image-references");
-  if (stream["kind"] !== "ImageStream")
-    throw malformed("image-references", `kind ${JSON.stringify(stream["kind"])} is not ImageStream`);
-  const meta = isRecord(stream["metadata"]) ? stream["metadata"] : {};
-  const name = textOf(meta["name"]);
-  const spec = isRecord(stream["spec"]) ? stream["spec"] : {};
-  const tags = spec["tags"];
+  const kind = field(stream, "kind", "image-references");
+  if (kind !== "ImageStream")
+    throw malformed("image-references", `kind ${JSON.stringify(kind)?.slice(0, 300)} is not ImageStream`);
+  const meta = recordOf(field(stream, "metadata", "image-references"));
+  const name = textOf(field(meta, "name", "image-references"));
+  const spec = recordOf(field(stream, "spec", "image-references"));
+  const tags = field(spec, "tags", "image-references");
   if (!Array.isArray(tags)) throw malformed("image-references", "spec.tags is not a list");
   if (tags.length > MAX_COMPONENTS) throw malformed("image-references", `more than ${MAX_COMPONENTS} images`);
   const warnings: string[] = [];
@@ -70,10 +75,13 @@ export function parseReleasePayload(imageReferences: Uint8Array, metadata: Uint8
   if (byName.size === 0) throw malformed("image-references", "it refers to no image");
   const read = metadata === undefined ? undefined : readMetadata(metadata);
   if (read !== undefined && read.version !== name)
-    throw malformed("release-metadata", `version ${read.version} is not that of image-references, ${name}`);
+    throw malformed(
+      "release-metadata",
+      `version ${read.version.slice(0, 300)} is not that of image-references, ${name.slice(0, 300)}`,
+    );
   return {
     name,
-    created: textOf(meta["creationTimestamp"]),
+    created: textOf(field(meta, "creationTimestamp", "image-references")),
     components: [...byName.values()],
     metadata: read,
     warnings,
@@ -83,32 +91,36 @@ export function parseReleasePayload(imageReferences: Uint8Array, metadata: Uint8
 
 /** Undefined for a tag that does not name an image, which readers pass over. */
 function readComponent(tag: unknown, place: string): ReleaseComponent | undefined {
-  if (!isRecord(tag) || !isRecord(tag["from"])) throw malformed(place, "it has no from");
-  if (tag["from"]["kind"] !== "DockerImage") return undefined;
-  const name = textOf(tag["name"]);
+  const from = isRecord(tag) ? field(tag, "from", place) : undefined;
+  if (!isRecord(tag) || !isRecord(from)) throw malformed(place, "it has no from");
+  if (field(from, "kind", place) !== "DockerImage") return undefined;
+  const name = textOf(field(tag, "name", place));
   if (name === "") throw malformed(place, "it has no name");
-  const pullSpec = textOf(tag["from"]["name"]);
+  if (name.length > MAX_NAME_LENGTH) throw malformed(place, `its name has more than ${MAX_NAME_LENGTH} characters`);
+  const pullSpec = textOf(field(from, "name", place));
   let reference: Reference;
   try {
     reference = parseReference(pullSpec);
   } catch (cause) {
-    throw malformed(place, `${JSON.stringify(pullSpec)} is no image reference`, cause);
+    throw malformed(place, `${JSON.stringify(pullSpec.slice(0, 300))} is no image reference`, cause);
   }
-  const annotations = isRecord(tag["annotations"]) ? tag["annotations"] : {};
+  const annotations = recordOf(field(tag, "annotations", place));
   const texts = Object.entries(annotations).filter((entry): entry is [string, string] => typeof entry[1] === "string");
   return { name, pullSpec, reference, digest: reference.digest, annotations: Object.fromEntries(texts) };
 }
 
 function readMetadata(bytes: Uint8Array): UntrustedReleaseMetadata {
   const value = parseObject(bytes, "release-metadata");
-  if (value["kind"] !== "cincinnati-metadata-v0")
-    throw malformed("release-metadata", `unrecognized Cincinnati metadata kind ${JSON.stringify(value["kind"])}`);
-  const metadata = isRecord(value["metadata"]) ? value["metadata"] : {};
+  const what = "release-metadata";
+  const kind = field(value, "kind", what);
+  if (kind !== "cincinnati-metadata-v0")
+    throw malformed(what, `unrecognized Cincinnati metadata kind ${JSON.stringify(kind)?.slice(0, 300)}`);
+  const metadata = recordOf(field(value, "metadata", what));
   const texts = Object.entries(metadata).filter((entry): entry is [string, string] => typeof entry[1] === "string");
   return {
-    version: textOf(value["version"]),
-    previous: textsOf(value["previous"]),
-    next: textsOf(value["next"]),
+    version: textOf(field(value, "version", what)),
+    previous: textsOf(field(value, "previous", what)),
+    next: textsOf(field(value, "next", what)),
     metadata: Object.fromEntries(texts),
   };
 }
@@ -167,15 +179,26 @@ export function compareReleases(before: UntrustedRelease, after: UntrustedReleas
   return { added, removed, changed, unchanged: after.components.length - added.length - changed.length };
 }
 
-function parseObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
-  let value: unknown;
+function parseObject(bytes: Uint8Array, what: string): JsonRecord {
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return parseJsonObject(bytes, what);
   } catch (cause) {
-    throw malformed(what, "it is not JSON", cause);
+    if (!(cause instanceof FormatError) || cause.code === "input-too-large") throw cause;
+    throw malformed(what, cause.message.replace(`${what}: `, ""), cause);
   }
-  if (!isRecord(value)) throw malformed(what, "it is not a JSON object");
-  return value;
+}
+
+function field(object: JsonRecord, name: string, what: string): unknown {
+  try {
+    return fieldOf(object, name, what);
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw malformed(what, cause.message.replace(`${what}: `, ""), cause);
+  }
+}
+
+function recordOf(value: unknown): JsonRecord {
+  return isRecord(value) ? value : {};
 }
 
 function textOf(value: unknown): string {
@@ -187,5 +210,8 @@ function textsOf(value: unknown): readonly string[] {
 }
 
 function malformed(place: string, problem: string, cause?: unknown): FormatError {
-  return new FormatError("release-malformed", `release image: ${place}: ${problem}`, { cause });
+  return new FormatError("release-malformed", `release image: ${place}: ${problem}`, {
+    cause,
+    hint: "no cluster reads it either; `oc adm release info` is another opinion",
+  });
 }

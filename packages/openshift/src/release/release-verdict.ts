@@ -100,7 +100,11 @@ export async function judgeReleaseSignatures(
     throw new UndeterminedError(
       "release-undetermined",
       `no signature for keyring ${unsatisfied.join(", ")} was found, and ${label} could not be asked: ${error.message}`,
-      { cause: error, details: { evidence }, hint: error.hint ?? "try again, or name other stores with --store" },
+      {
+        cause: error,
+        details: { evidence },
+        hint: `${error.hint ?? "try again"}; --store names other stores, --configmap mirrored signatures`,
+      },
     );
   }
   return { verdict: "rejected", reasons: explainRejection(unsatisfied, signatures), ...evidence };

@@ -1,5 +1,5 @@
 /** ConfigMaps of mirrored signatures as files. */
-import { readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Digest } from "@signet/core";
 import { fileError, readFileBounded, writeFileAtomic } from "@signet/images";
@@ -17,6 +17,7 @@ import {
 
 /** Octal: as `oc adm release mirror` writes them. */
 const FILE_MODE = 0o640;
+const FOLDER_MODE = 0o750;
 
 /**
  * Reads the signatures of a file, or of every `.json`, `.yaml` and `.yml` file of a folder (not of those below it).
@@ -28,7 +29,11 @@ export async function loadSignatureConfigMaps(path: string): Promise<MirroredSig
     const bytes = await readFileBounded(file, MAX_MANIFEST_FILE_BYTES, "file of manifests", { regularOnly: true });
     objects.push(...parseManifestObjects(bytes, file));
   }
-  return readSignatureConfigMaps(objects);
+  const { signatures, warnings } = readSignatureConfigMaps(objects);
+  return {
+    signatures,
+    warnings: signatures.length > 0 ? warnings : [...warnings, `${path} holds no mirrored signature`],
+  };
 }
 
 async function listManifestFiles(path: string): Promise<readonly string[]> {
@@ -45,7 +50,7 @@ async function listManifestFiles(path: string): Promise<readonly string[]> {
 }
 
 /**
- * Writes the ConfigMap of one release into a folder, under the name that `oc adm release mirror` gives it. Signatures that the file has already stay.
+ * Writes the ConfigMap of one release into a folder, which is made where it is missing, under the name that `oc adm release mirror` gives it. Signatures that the file has already stay.
  * @returns its path
  * @throws StoreError `file-unwritable`, `disk-full`; and as {@link loadSignatureConfigMaps} for a file that is there and cannot be read: it is not overwritten
  */
@@ -58,9 +63,18 @@ export async function writeSignatureConfigMap(
   const there = await readOwn(path, digest);
   const added = signatures.filter((bytes) => !there.some((known) => Buffer.compare(known, bytes) === 0));
   if (added.length === 0 && there.length > 0) return path;
+  await makeFolder(folder);
   const text = `${JSON.stringify(makeSignatureConfigMap(digest, [...there, ...added]), undefined, 2)}\n`;
   await writeFileAtomic(path, new TextEncoder().encode(text), { mode: FILE_MODE });
   return path;
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  } catch (error) {
+    throw fileError(error, folder, "write", "folder");
+  }
 }
 
 async function readOwn(path: string, digest: Digest): Promise<readonly Uint8Array[]> {

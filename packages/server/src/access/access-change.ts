@@ -1,14 +1,25 @@
 /** The number that grows with every change to accounts, groups, tokens, roles and token keys: what every cache of access is checked against. */
 import type { Database, Writer } from "../db/database.ts";
 
-/** The present number. Read it before what it is to stand for, so that what is cached is never older than it says. */
+/** What was read last, under which mark of the database. */
+const kept = new WeakMap<Database, { readonly mark: number; readonly number: number }>();
+
+/**
+ * The present number. Read it before what it is to stand for, so that what is cached is never older than it says. The database is asked only when something has been
+ * committed since, where it can tell.
+ */
 export async function readAccessChange(database: Database): Promise<number> {
-  const row = await database.read
+  const mark = database.mark();
+  const last = kept.get(database);
+  if (mark !== undefined && last?.mark === mark) return last.number;
+  const { number } = await database.read
     .selectFrom("change")
     .select("number")
     .where("scope", "=", "access")
     .executeTakeFirstOrThrow();
-  return row.number;
+  // Read after the mark: what was committed in between is in it, and the next request sees another mark.
+  if (mark !== undefined) kept.set(database, { mark, number });
+  return number;
 }
 
 /** Moves the number inside a transaction that changes access among other things, such as one that removes a repository. */

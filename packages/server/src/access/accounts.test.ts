@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { SignetError } from "@signet/core";
-import { makeTempDir } from "@signet/testkit";
-import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
+import { type OpenDatabase, forEachAccessDatabase } from "./database.testing.ts";
 import { readAccessChange } from "./access-change.ts";
 import { createAccessToken, listAccessTokens, looksLikeAccessToken, revokeAccessToken } from "./access-tokens.ts";
 import { createAccount, createFirstAdmin, listAccounts, removeAccount, setDisabled, setPassword } from "./accounts.ts";
@@ -14,21 +12,11 @@ import { type RoleBinding, bindRole, listRoleBindings, unbindRepository, unbindR
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 
-async function openHere(t: TestContext): Promise<Database> {
-  const dir = makeTempDir("signet-access-");
-  const database = await openSqlite(dir.join("signet.db"));
-  t.after(async () => {
-    await database.close();
-    dir.dispose();
-  });
-  return database;
-}
-
 const withCode = (code: string) => (error: unknown) => error instanceof SignetError && error.code === code;
 const robot = (name: string) => ({ name, kind: "robot", password: null }) as const;
 
-function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>): void {
-  test(`${kind}: accounts are made, listed in pages, disabled, removed; each change moves the number`, async (t) => {
+function testAccounts(open: OpenDatabase): void {
+  test("accounts are made, listed in pages, disabled, removed; each change moves the number", async (t) => {
     const database = await open(t);
     const numbers = [await readAccessChange(database)];
     const step = async (work: Promise<unknown>): Promise<void> => {
@@ -57,7 +45,7 @@ function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>)
     assert.equal((await listAccounts(database.read, { after: "", limit: 10 })).length, 1);
   });
 
-  test(`${kind}: names are bounded and tell people from robots; names twice and unknown ones are refused`, async (t) => {
+  test("names are bounded and tell people from robots; names twice and unknown ones are refused", async (t) => {
     const database = await open(t);
     for (const name of [
       "",
@@ -94,7 +82,7 @@ function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>)
     await assert.rejects(removeAccount(database, "nobody"), withCode("access-entry-missing"));
   });
 
-  test(`${kind}: the first start makes admin once, with a password given or made, never a default`, async (t) => {
+  test("the first start makes admin once, with a password given or made, never a default", async (t) => {
     const database = await open(t);
     await assert.rejects(createFirstAdmin(database, "admin", NOW), withCode("password-refused"));
     // As two processes that start at once.
@@ -120,7 +108,7 @@ function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>)
     assert.deepEqual(await createFirstAdmin(other, "correct horse", NOW), { name: "admin", madePassword: null });
   });
 
-  test(`${kind}: a later account, group or repository of the same name inherits nothing`, async (t) => {
+  test("a later account, group or repository of the same name inherits nothing", async (t) => {
     const database = await open(t);
     await createAccount(database, robot("robot$x"), NOW);
     await createGroup(database, "dev", NOW);
@@ -146,7 +134,7 @@ function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>)
     assert.deepEqual(await listGroups(database.read), [{ name: "dev", members: [] }]);
   });
 
-  test(`${kind}: groups keep their members; what is not there is named`, async (t) => {
+  test("groups keep their members; what is not there is named", async (t) => {
     const database = await open(t);
     for (const name of ["robot$a", "robot$b"]) await createAccount(database, robot(name), NOW);
     await createGroup(database, "dev", NOW);
@@ -164,7 +152,7 @@ function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>)
     await assert.rejects(createGroup(database, "Dev", NOW), withCode("access-name-malformed"));
   });
 
-  test(`${kind}: roles that would open the server by mistake are refused`, async (t) => {
+  test("roles that would open the server by mistake are refused", async (t) => {
     const database = await open(t);
     await createAccount(database, robot("robot$x"), NOW);
     const x = { kind: "account", name: "robot$x" } as const;
@@ -193,7 +181,7 @@ function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>)
     );
   });
 
-  test(`${kind}: access tokens: a recognisable secret, kept as a hash, limited, listed, revoked`, async (t) => {
+  test("access tokens: a recognisable secret, kept as a hash, limited, listed, revoked", async (t) => {
     const database = await open(t);
     await createAccount(database, robot("robot$x"), NOW);
     const request = {
@@ -260,7 +248,7 @@ function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>)
     );
   });
 
-  test(`${kind}: htpasswd files are imported whole or not at all, and problems name lines and no hashes`, async (t) => {
+  test("htpasswd files are imported whole or not at all, and problems name lines and no hashes", async (t) => {
     const database = await open(t);
     const hash = "$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2";
     const good = `# users\r\nann:${hash}\r\n\r\nbob:${hash}\n`;
@@ -293,4 +281,4 @@ function testAccounts(kind: string, open: (t: TestContext) => Promise<Database>)
   });
 }
 
-testAccounts("sqlite", openHere);
+forEachAccessDatabase(testAccounts);

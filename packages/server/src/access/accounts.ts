@@ -3,6 +3,7 @@ import { StoreError, UsageError } from "@signet/core";
 import type { Database, Reader, Writer } from "../db/database.ts";
 import { changeAccess } from "./access-change.ts";
 import { checkAccountName } from "./account-names.ts";
+import { forgiveFailures } from "./lock-out.ts";
 import { checkNewPassword, hashPassword, makeRandomPassword } from "./passwords.ts";
 
 /** The account of the first start. */
@@ -53,19 +54,20 @@ export async function setPassword(database: Database, name: string, password: st
     const { id } = await findAccount(writer, name);
     await writer
       .updateTable("account")
-      .set((e) => ({
-        password_hash: hash,
-        password_version: e("password_version", "+", 1),
-        failed_logins: 0,
-        locked_until: null,
-      }))
+      .set((e) => ({ password_hash: hash, password_version: e("password_version", "+", 1) }))
       .where("id", "=", id)
       .execute();
-    await writer
-      .updateTable("login_network")
-      .set({ failed_logins: 0, locked_until: null })
-      .where("account_id", "=", id)
-      .execute();
+    await forgiveFailures(writer, id);
+  });
+}
+
+/**
+ * Lets an account in again whose password was tried too often, from everywhere.
+ * @throws StoreError `access-entry-missing`
+ */
+export async function unlockAccount(database: Database, name: string): Promise<void> {
+  await database.write(async (writer) => {
+    await forgiveFailures(writer, (await findAccount(writer, name)).id);
   });
 }
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import { crc32 } from "node:zlib";
-import { type FakeClock, makeFakeClock, makeTempDir } from "@signet/testkit";
+import { type FakeClock, makeFakeClock } from "@signet/testkit";
 import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
+import { type OpenDatabase, forEachAccessDatabase } from "./database.testing.ts";
 import { type Access, makeAccess } from "./access.ts";
 import { createAccessToken, listAccessTokens, revokeAccessToken } from "./access-tokens.ts";
 import { createAccount, removeAccount, setDisabled, setPassword } from "./accounts.ts";
@@ -16,16 +16,6 @@ import { decide } from "./roles.ts";
 
 const PASSWORD = "hunter2-correct-horse";
 const WRONG = "hunter2-battery-staple";
-
-async function openHere(t: TestContext): Promise<Database> {
-  const dir = makeTempDir("signet-access-");
-  const database = await openSqlite(dir.join("signet.db"));
-  t.after(async () => {
-    await database.close();
-    dir.dispose();
-  });
-  return database;
-}
 
 interface Server {
   readonly database: Database;
@@ -45,7 +35,7 @@ const said = (found: Authentication): string =>
 const mayPull = (found: Authentication, path = "team/app"): boolean =>
   found.outcome !== "failed" && decide(found.subject, "pull", { path, visibility: "private" }).isAllowed;
 
-function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Database>): void {
+function testAuthenticate(open: OpenDatabase): void {
   const start = async (t: TestContext): Promise<Server> => {
     const database = await open(t);
     const clock = makeFakeClock();
@@ -61,7 +51,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
   const login = (access: Access, authorization: string | undefined, address = "192.0.2.1"): Promise<Authentication> =>
     access.authenticate({ authorization, address });
 
-  test(`${kind}: no header is anonymous, the right password is the account, the wrong one nobody`, async (t) => {
+  test("no header is anonymous, the right password is the account, the wrong one nobody", async (t) => {
     const { access } = await start(t);
     assert.equal(said(await login(access, undefined)), "anonymous");
     assert.equal(said(await login(access, basic("ann", PASSWORD))), "ann");
@@ -73,7 +63,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
     assert.equal(said(await login(access, "Bearer abc")), "refused");
   });
 
-  test(`${kind}: what was proved is not computed again, until it counts no more`, async (t) => {
+  test("what was proved is not computed again, until it counts no more", async (t) => {
     const { database, access, replica } = await start(t);
     assert.equal(said(await login(access, basic("ann", PASSWORD))), "ann");
     const { password_hash: hash } = await database.read
@@ -105,7 +95,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
     );
   });
 
-  test(`${kind}: CVE-2025-23208: who leaves a group has lost its roles with the next request`, async (t) => {
+  test("CVE-2025-23208: who leaves a group has lost its roles with the next request", async (t) => {
     const { database, access } = await start(t);
     await createGroup(database, "dev", 0);
     await addMember(database, "dev", "ann");
@@ -133,7 +123,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
     assert(mayPull(await login(access, basic("ann", PASSWORD))), "what everybody may, accounts may");
   });
 
-  test(`${kind}: wrong passwords lock by network for every process, not those who are in already`, async (t) => {
+  test("wrong passwords lock by network for every process, not those who are in already", async (t) => {
     const { clock, access, replica } = await start(t);
     assert.equal(said(await login(access, basic("ann", PASSWORD), "198.51.100.9")), "ann");
     for (let index = 0; index < 5; index += 1) {
@@ -148,7 +138,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
     assert.equal(said(await login(replica, basic("ann", PASSWORD))), "ann");
   });
 
-  test(`${kind}: the same wrong password again is one guess; many at once are not free ones`, async (t) => {
+  test("the same wrong password again is one guess; many at once are not free ones", async (t) => {
     const { database, access } = await start(t);
     for (let index = 0; index < 20; index += 1) {
       assert.equal(said(await login(access, basic("ann", WRONG))), "refused");
@@ -165,7 +155,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
     assert.equal(guesses.filter((found) => said(found) === "locked").length, 30 - refused);
   });
 
-  test(`${kind}: right credentials that come side by side are computed once, wrong ones count once`, async (t) => {
+  test("right credentials that come side by side are computed once, wrong ones count once", async (t) => {
     const { database, access } = await start(t);
     const many = await Promise.all(Array.from({ length: 150 }, () => login(access, basic("ann", PASSWORD))));
     assert(
@@ -178,7 +168,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
     assert.equal(row.failed_logins, 1);
   });
 
-  test(`${kind}: one network gets so many failed log-ins, whatever names it tries`, async (t) => {
+  test("one network gets so many failed log-ins, whatever names it tries", async (t) => {
     const { clock, access } = await start(t);
     const outcomes: string[] = [];
     // Access tokens that are nobody's: refused without argon2, so that this test is quick.
@@ -197,7 +187,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
     assert.equal(said(await login(access, basic("ann", PASSWORD))), "ann");
   });
 
-  test(`${kind}: access tokens log in by Basic with any name, and by Bearer, within their limits, until they end`, async (t) => {
+  test("access tokens log in by Basic with any name, and by Bearer, within their limits, until they end", async (t) => {
     const { database, clock, access, replica } = await start(t);
     await bindRole(
       database,
@@ -251,7 +241,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
     await revokeAccessToken(database, "ann", id);
   });
 
-  test(`${kind}: a hash from an htpasswd file becomes argon2id at the first log-in`, async (t) => {
+  test("a hash from an htpasswd file becomes argon2id at the first log-in", async (t) => {
     const { database, access, replica } = await start(t);
     await importHtpasswd(database, "bob:$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2", 0);
     const hash = async (): Promise<string | null> =>
@@ -270,7 +260,7 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
     assert.equal(said(await login(replica, basic("bob", "correct horse"))), "bob");
   });
 
-  test(`${kind}: T23: no failure, error or row holds a secret`, async (t) => {
+  test("T23: no failure, error or row holds a secret", async (t) => {
     const { database, clock, access } = await start(t);
     const { secret } = await createAccessToken(
       database,
@@ -309,4 +299,4 @@ function testAuthenticate(kind: string, open: (t: TestContext) => Promise<Databa
   });
 }
 
-testAuthenticate("sqlite", openHere);
+forEachAccessDatabase(testAuthenticate);

@@ -3,9 +3,9 @@ import { createPublicKey, randomUUID } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import { CompactSign, type JWK, SignJWT, UnsecuredJWT, exportJWK, exportSPKI, generateKeyPair, importJWK } from "jose";
 import { FormatError, InternalError } from "@signet/core";
-import { type FakeClock, makeFakeClock, makeTempDir } from "@signet/testkit";
+import { type FakeClock, makeFakeClock } from "@signet/testkit";
 import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
+import { type OpenDatabase, forEachAccessDatabase } from "./database.testing.ts";
 import { type Access, makeAccess } from "./access.ts";
 import { createAccessToken, revokeAccessToken } from "./access-tokens.ts";
 import { createAccount, removeAccount, setDisabled, setPassword } from "./accounts.ts";
@@ -20,16 +20,6 @@ const ISSUER = "https://registry.example/token";
 const SERVICE = "registry.example";
 const PASSWORD = "correct horse";
 const PUSH = "repository:team/app:pull,push";
-
-async function openHere(t: TestContext): Promise<Database> {
-  const dir = makeTempDir("signet-access-");
-  const database = await openSqlite(dir.join("signet.db"));
-  t.after(async () => {
-    await database.close();
-    dir.dispose();
-  });
-  return database;
-}
 
 class Server {
   readonly database: Database;
@@ -100,7 +90,7 @@ const readPart = (part: string): Record<string, unknown> =>
 const writePart = (value: unknown): string =>
   Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 
-function testBearerTokens(kind: string, open: (t: TestContext) => Promise<Database>): void {
+function testBearerTokens(open: OpenDatabase): void {
   const start = async (t: TestContext, algorithm: TokenAlgorithm = "ES256"): Promise<Server> => {
     const server = new Server(await open(t), algorithm);
     await createAccount(server.database, { name: "ann", kind: "user", password: PASSWORD }, server.clock.now());
@@ -115,7 +105,7 @@ function testBearerTokens(kind: string, open: (t: TestContext) => Promise<Databa
   } as const;
 
   for (const algorithm of ["ES256", "EdDSA"] as const) {
-    test(`${kind}: a token by ${algorithm} says what Docker's specification wants, and is taken by every process`, async (t) => {
+    test(`a token by ${algorithm} says what Docker's specification wants, and is taken by every process`, async (t) => {
       const server = await start(t, algorithm);
       const answer = await server.issue([`${PUSH} repository:other/app:pull`, "registry:catalog:*"]);
       assert.deepEqual(
@@ -152,7 +142,7 @@ function testBearerTokens(kind: string, open: (t: TestContext) => Promise<Databa
     });
   }
 
-  test(`${kind}: a token ends with its time, with the right, and with whatever it was proved by`, async (t) => {
+  test("a token ends with its time, with the right, and with whatever it was proved by", async (t) => {
     const server = await start(t);
     const { database } = server;
     const { token } = await server.issue();
@@ -192,7 +182,7 @@ function testBearerTokens(kind: string, open: (t: TestContext) => Promise<Databa
     assert(await server.isRefused(fourth), "another account of that name");
   });
 
-  test(`${kind}: anonymous tokens, and requests that are refused`, async (t) => {
+  test("anonymous tokens, and requests that are refused", async (t) => {
     const server = await start(t);
     const { token } = await server.issue([PUSH], null);
     const found = await server.bearer(token);
@@ -225,7 +215,7 @@ function testBearerTokens(kind: string, open: (t: TestContext) => Promise<Databa
     }
   });
 
-  test(`${kind}: the longest token that can be asked for is taken`, async (t) => {
+  test("the longest token that can be asked for is taken", async (t) => {
     const server = await start(t);
     await bindRole(server.database, { ...pusher, role: "maintainer", targetKind: "server", target: "" }, 0);
     const scopes = Array.from({ length: 32 }, (_, index) => `repository:team/${`${index}`.padStart(76, "a")}:*`);
@@ -243,7 +233,7 @@ function testBearerTokens(kind: string, open: (t: TestContext) => Promise<Databa
     );
   });
 
-  test(`${kind}: keys: made once by whoever is first, renewed, retired ones verify for as long as their tokens`, async (t) => {
+  test("keys: made once by whoever is first, renewed, retired ones verify for as long as their tokens", async (t) => {
     const server = await start(t);
     const replicas = [server.replica(), server.replica(), server.replica()];
     const found = await server.basic();
@@ -276,7 +266,7 @@ function testBearerTokens(kind: string, open: (t: TestContext) => Promise<Databa
     assert.equal(rows.length, 2);
   });
 
-  test(`${kind}: T15: tokens that were not signed by us for us are refused`, async (t) => {
+  test("T15: tokens that were not signed by us for us are refused", async (t) => {
     const server = await start(t);
     const { token } = await server.issue();
     const key = await server.signingJwk();
@@ -406,4 +396,4 @@ function flip(signature: string): string {
   return bytes.toString("base64url");
 }
 
-testBearerTokens("sqlite", openHere);
+forEachAccessDatabase(testBearerTokens);

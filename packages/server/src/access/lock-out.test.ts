@@ -1,30 +1,12 @@
 import assert from "node:assert/strict";
-import test, { type TestContext } from "node:test";
-import { makeTempDir } from "@signet/testkit";
+import test from "node:test";
 import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
-import { createAccount } from "./accounts.ts";
-import {
-  ACCOUNT_FREE_FAILURES,
-  MAX_LOCK_MS,
-  NETWORK_FREE_FAILURES,
-  countFailure,
-  makeLockOut,
-  unlockAccount,
-} from "./lock-out.ts";
+import { type OpenDatabase, forEachAccessDatabase } from "./database.testing.ts";
+import { createAccount, unlockAccount } from "./accounts.ts";
+import { ACCOUNT_FREE_FAILURES, MAX_LOCK_MS, NETWORK_FREE_FAILURES, countFailure, makeLockOut } from "./lock-out.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const DAY = 24 * 3_600_000;
-
-async function openHere(t: TestContext): Promise<Database> {
-  const dir = makeTempDir("signet-access-");
-  const database = await openSqlite(dir.join("signet.db"));
-  t.after(async () => {
-    await database.close();
-    dir.dispose();
-  });
-  return database;
-}
 
 test("waits begin after the free failures, double, are bounded, and are forgotten after a day", () => {
   let count = { failures: 0, lockedUntil: null as number | null };
@@ -42,11 +24,11 @@ test("waits begin after the free failures, double, are bounded, and are forgotte
   });
 });
 
-function testLockOut(kind: string, open: (t: TestContext) => Promise<Database>): void {
+function testLockOut(open: OpenDatabase): void {
   const makeAnn = async (database: Database): Promise<number> =>
     (await createAccount(database, { name: "ann", kind: "user", password: null }, NOW)).id;
 
-  test(`${kind}: whoever guesses from one network waits there, in every process, and nobody else does`, async (t) => {
+  test("whoever guesses from one network waits there, in every process, and nobody else does", async (t) => {
     const database = await open(t);
     const ann = await makeAnn(database);
     const [one, other] = [makeLockOut(database), makeLockOut(database)];
@@ -62,7 +44,7 @@ function testLockOut(kind: string, open: (t: TestContext) => Promise<Database>):
     assert.equal(await other.wait(ann, "192.0.2.1", NOW + 1_000), 0, "a right password forgives");
   });
 
-  test(`${kind}: guesses from everywhere make strangers wait, and not the owner at the usual place`, async (t) => {
+  test("guesses from everywhere make strangers wait, and not the owner at the usual place", async (t) => {
     const database = await open(t);
     const ann = await makeAnn(database);
     const lockOut = makeLockOut(database);
@@ -72,11 +54,11 @@ function testLockOut(kind: string, open: (t: TestContext) => Promise<Database>):
     assert.equal(await lockOut.wait(ann, "a new network", NOW), MAX_LOCK_MS);
     assert.equal(await lockOut.wait(ann, "198.51.100.7", NOW), 0, "the owner comes in");
     assert.equal(await lockOut.wait(ann, "198.51.100.7", NOW + 91 * DAY), 0, "and the lock has ended by itself");
-    await unlockAccount(database, ann);
+    await unlockAccount(database, "ann");
     assert.equal(await lockOut.wait(ann, "a new network", NOW), 0);
   });
 
-  test(`${kind}: parallel failures are all counted`, async (t) => {
+  test("parallel failures are all counted", async (t) => {
     const database = await open(t);
     const ann = await makeAnn(database);
     const lockOut = makeLockOut(database);
@@ -86,7 +68,7 @@ function testLockOut(kind: string, open: (t: TestContext) => Promise<Database>):
     assert.deepEqual([row.failed_logins, account.failed_logins], [10, 10]);
   });
 
-  test(`${kind}: rows are bounded, and known networks outlast those of strangers`, async (t) => {
+  test("rows are bounded, and known networks outlast those of strangers", async (t) => {
     const database = await open(t);
     const ann = await makeAnn(database);
     const lockOut = makeLockOut(database);
@@ -100,7 +82,7 @@ function testLockOut(kind: string, open: (t: TestContext) => Promise<Database>):
     assert(!networks.includes("network 0"));
   });
 
-  test(`${kind}: a clock that another machine set wrong locks no longer than the bound`, async (t) => {
+  test("a clock that another machine set wrong locks no longer than the bound", async (t) => {
     const database = await open(t);
     const ann = await makeAnn(database);
     const lockOut = makeLockOut(database);
@@ -108,7 +90,7 @@ function testLockOut(kind: string, open: (t: TestContext) => Promise<Database>):
     assert.equal(await lockOut.wait(ann, "192.0.2.1", NOW), MAX_LOCK_MS);
   });
 
-  test(`${kind}: names without an account wait like accounts, and leave nothing in the database`, async (t) => {
+  test("names without an account wait like accounts, and leave nothing in the database", async (t) => {
     const database = await open(t);
     const ann = await makeAnn(database);
     const lockOut = makeLockOut(database);
@@ -124,4 +106,4 @@ function testLockOut(kind: string, open: (t: TestContext) => Promise<Database>):
   });
 }
 
-testLockOut("sqlite", openHere);
+forEachAccessDatabase(testLockOut);

@@ -34,7 +34,7 @@ export interface FailureCount {
   readonly lockedUntil: number | null;
 }
 
-const none: FailureCount = { failures: 0, lockedUntil: null };
+const noFailure: FailureCount = { failures: 0, lockedUntil: null };
 
 /** The count after one more wrong password. */
 export function countFailure(count: FailureCount, freeFailures: number, now: number): FailureCount {
@@ -67,33 +67,24 @@ export function makeLockOut(database: Database): LockOut {
   return {
     async wait(account, network, now) {
       if (typeof account === "number") return await readWait(database.read, account, network, now);
-      const [own, all] = keysOf(account, network).map((key) => waitOf(unknownNames.get(key) ?? none, now));
+      const [own, all] = keysOf(account, network).map((key) => waitOf(unknownNames.get(key) ?? noFailure, now));
       return Math.max(own ?? 0, all ?? 0);
     },
     async fail(account, network, now) {
       if (typeof account === "number") return await writeFailure(database, account, network, now);
       const [own, all] = keysOf(account, network);
-      unknownNames.set(own, countFailure(unknownNames.get(own) ?? none, NETWORK_FREE_FAILURES, now));
-      unknownNames.set(all, countFailure(unknownNames.get(all) ?? none, ACCOUNT_FREE_FAILURES, now));
+      unknownNames.set(own, countFailure(unknownNames.get(own) ?? noFailure, NETWORK_FREE_FAILURES, now));
+      unknownNames.set(all, countFailure(unknownNames.get(all) ?? noFailure, ACCOUNT_FREE_FAILURES, now));
     },
     succeed: (account, network, now) => writeSuccess(database, account, network, now),
   };
 }
 
-/** Lets an account in again from everywhere: for its owner, by an administrator. */
-export async function unlockAccount(database: Database, accountId: number): Promise<void> {
-  await database.write(async (writer) => {
-    await writer
-      .updateTable("account")
-      .set({ failed_logins: 0, locked_until: null })
-      .where("id", "=", accountId)
-      .execute();
-    await writer
-      .updateTable("login_network")
-      .set({ failed_logins: 0, locked_until: null })
-      .where("account_id", "=", accountId)
-      .execute();
-  });
+/** Inside a transaction: forgets the wrong passwords of an account, so that it is let in again from everywhere. */
+export async function forgiveFailures(writer: Writer, accountId: number): Promise<void> {
+  const none = { failed_logins: 0, locked_until: null };
+  await writer.updateTable("account").set(none).where("id", "=", accountId).execute();
+  await writer.updateTable("login_network").set(none).where("account_id", "=", accountId).execute();
 }
 
 async function readWait(reader: Reader, accountId: number, network: string, now: number): Promise<number> {

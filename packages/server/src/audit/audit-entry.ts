@@ -11,6 +11,7 @@ export type AuditAction =
   | "account.password"
   | "content.delete"
   | "content.push"
+  | "content.repair"
   | "group.change"
   | "key.add"
   | "key.withdraw"

@@ -22,9 +22,10 @@ import {
   UploadPartCopyCommand,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import { SignetError, StoreError } from "@signet/core";
+import { StoreError } from "@signet/core";
 import type { BlobStore, ByteRange, StoredObject, UploadState } from "./blob-store.ts";
 import { checkLocation, isName, makeName, missingBlob, missingUpload } from "./place-grammar.ts";
+import { isAbsence, tooLarge, unusable } from "./s3-error.ts";
 import { MAX_PARTS, type Part, type S3Upload, parseUpload, printUpload } from "./s3-upload.ts";
 import { UploadTurns } from "./upload-turns.ts";
 
@@ -248,7 +249,7 @@ class S3Store implements BlobStore {
     let received = 0;
     const send = async (bytes: Uint8Array): Promise<void> => {
       const target = (multipart ??= await this.#createMultipart());
-      if (parts.length >= MAX_PARTS) throw tooLarge(this.#place);
+      if (parts.length >= MAX_PARTS) throw tooLarge(this.#place, MAX_PARTS * PART_BYTES);
       parts.push(await this.#sendPart(target, parts.length + 1, bytes));
     };
     try {
@@ -467,50 +468,4 @@ async function readWhole(stream: Readable): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk as Uint8Array);
   return Buffer.concat(chunks);
-}
-
-/** Names of errors by which S3 says that an object, an upload or a part is not there. `NotFound` is what HEAD makes of them. */
-const absences: ReadonlySet<string> = new Set(["InvalidPart", "NoSuchKey", "NoSuchUpload", "NotFound"]);
-/** Nobody agrees on the name of a full disk. */
-const fullnesses: ReadonlySet<string> = new Set([
-  "InsufficientStorage",
-  "QuotaExceeded",
-  "XMinioStorageFull",
-  "SlowDownWriteFull",
-]);
-
-function isAbsence(error: unknown): boolean {
-  return absences.has((error as Error).name);
-}
-
-/** What the library says of a failed request. @param place names bucket and endpoint, never credentials */
-function unusable(error: unknown, place: string): SignetError {
-  if (error instanceof SignetError) return error;
-  const { name, message, $metadata } = error as Error & { readonly $metadata?: { readonly httpStatusCode?: number } };
-  const status = $metadata?.httpStatusCode;
-  const rest = { cause: error, ...(status !== undefined && { status }) };
-  if (fullnesses.has(name) || status === 507)
-    return new StoreError("disk-full", `${place} is full: ${name}`, {
-      ...rest,
-      hint: "make room in the store and try again",
-    });
-  const reason = message === "" || message === "UnknownError" ? (status ?? "no answer") : message;
-  return new StoreError("blob-store-unusable", `${place} cannot be used: ${name}: ${reason}`, {
-    ...rest,
-    retryable: status === undefined || status >= 500,
-    hint:
-      status === 403 || status === 401
-        ? "check the credentials, and what they may do in the bucket"
-        : "check endpoint, region and bucket, and that the server answers",
-  });
-}
-
-function tooLarge(place: string): StoreError {
-  return new StoreError(
-    "input-too-large",
-    `a blob of more than ${MAX_PARTS} parts of ${PART_BYTES} bytes cannot be put into ${place}`,
-    {
-      hint: "make the layer smaller, or keep the blobs in a file system",
-    },
-  );
 }

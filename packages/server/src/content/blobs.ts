@@ -1,6 +1,6 @@
 /** Blobs: what is served of them, and how they come into a repository. */
 import type { BlobStore } from "../blobs/blob-store.ts";
-import type { Database, Reader } from "../db/database.ts";
+import type { Database, Reader, Writer } from "../db/database.ts";
 import { isServed } from "./membership.ts";
 import { addPending } from "./pending.ts";
 import { type ServedRepository, ensureRepository, findServed } from "./repositories.ts";
@@ -36,7 +36,7 @@ export async function addBlob(
   blob: StoredBlob,
   path: string,
   now: number,
-  finish: (writer: Parameters<Parameters<Database["write"]>[0]>[0]) => Promise<void>,
+  finish: (writer: Writer) => Promise<void>,
 ): Promise<void> {
   const kept = await database.write(async (writer) => {
     const { repositoryId } = await ensureRepository(writer, path, now);

@@ -176,12 +176,16 @@ async function* checkUnits(database: Database): AsyncGenerator<Finding> {
       or (unit_kind = 'signature' and not exists (select 1 from signature where digest = unit_key))
       or (unit_kind = 'tag' and not exists (select 1 from tag where tag.key = unit_key))`.execute(database.read);
     for (const row of rows) {
-      yield finding("unit-missing", row, `${holder} holds a ${row.unit_kind} that is not stored`);
+      yield finding(
+        "unit-missing",
+        row,
+        `${holder} holds a ${row.unit_kind} that is not stored; pushing its image again brings it back`,
+      );
     }
   }
 }
 
-/** What the latest versions hold must be whole: blobs of manifests, manifests of tags and signatures. */
+/** What the latest versions hold must be whole: blobs of manifests, manifests of tags and signatures. A signature that a manifest carries may come before its image, or stay behind. */
 async function* checkImages(database: Database): AsyncGenerator<Finding> {
   const blobs = await sql<UnitRow & { blob_digest: string }>`
     select m.repository_id, m.unit_kind, m.unit_key, b.blob_digest
@@ -198,6 +202,7 @@ async function* checkImages(database: Database): AsyncGenerator<Finding> {
       select m.repository_id, m.unit_kind, m.unit_key, u.manifest_digest
       from membership m join ${sql.table(table)} u on ${sql.ref(`u.${key}`)} = m.unit_key
       where m.unit_kind = ${kind} and m.version_removed is null
+      and ${kind === "signature" ? sql`u.format = 'simple-signing'` : sql`1 = 1`}
       and not exists (select 1 from membership h where h.repository_id = m.repository_id and h.unit_kind = 'manifest'
         and h.unit_key = u.manifest_digest and h.version_removed is null)`.execute(database.read);
     for (const row of rows) {

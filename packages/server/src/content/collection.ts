@@ -65,7 +65,7 @@ export async function collectGarbage(
     }
     return gone.length;
   });
-  const strays = options.withStrays ? await removeStrays(database, store, before, signal) : 0;
+  const strays = options.withStrays ? await removeStrays(database, store, before - UPLOAD_TIME_MS, signal) : 0;
   return { committedManifests, expiredUploads, manifests, signatures, blobs, bytes, strays };
 }
 
@@ -210,7 +210,10 @@ async function deleteUnheld(
   });
 }
 
-/** Places that no row names, such as those of an upload whose process was killed before its row was written. Young ones may be about to get their row. */
+/**
+ * Places that no row names, such as those of an upload whose process was killed before its row was written. Young ones may be about to get their row, or be parts of an
+ * upload: so they must be older than any upload can be.
+ */
 async function removeStrays(
   database: Database,
   store: BlobStore,

@@ -1,5 +1,6 @@
 /** Taking tags, manifests and blobs out of a repository: the next version does not hold them. Bytes go when collection finds that nobody holds them. */
 import type { Database, Writer } from "../db/database.ts";
+import { listReferred, listTagged } from "./carried-index.ts";
 import { ContentError } from "./content-error.ts";
 import { type Unit, commitVersion, inVersion, isServed } from "./membership.ts";
 import { splitTagKey, tagKey } from "./names.ts";
@@ -22,7 +23,10 @@ export async function deleteTag(
     const digest = await findTag(writer, repository, name);
     if (digest === undefined) throw new ContentError("tag-unknown", `there is no tag ${name}`, { tag: name });
     refuseImmutable(repository, name);
-    const remove: Unit[] = [{ kind: "tag", key: tagKey(name, digest) }];
+    const remove: Unit[] = [
+      { kind: "tag", key: tagKey(name, digest) },
+      ...(await listTagged(writer, repository, [name])),
+    ];
     await commitVersion(writer, repository, { add: [], remove }, by, now);
   });
 }
@@ -45,24 +49,39 @@ export async function deleteManifest(
     if (!(await isServed(writer, locked, { kind: "manifest", key: digest }))) {
       throw new ContentError("manifest-unknown", `the repository has no manifest ${digest}`, { digest });
     }
-    await writer
-      .deleteFrom("pending")
-      .where("repository_id", "=", repository.id)
-      .where("unit_kind", "=", "manifest")
-      .where("unit_key", "=", digest)
-      .execute();
-    const tags = await listTagKeys(writer, repository, digest);
-    for (const key of tags) refuseImmutable(repository, splitTagKey(key).name);
-    const signatures = await listSignatureKeys(writer, repository, digest);
-    const blobs = await listExclusiveBlobs(writer, repository, digest);
-    const remove: Unit[] = [
-      { kind: "manifest", key: digest },
-      ...tags.map((key) => ({ kind: "tag" as const, key })),
-      ...signatures.map((key) => ({ kind: "signature" as const, key })),
-      ...blobs.map((key) => ({ kind: "blob" as const, key })),
-    ];
+    for (const key of await listTagKeys(writer, repository, digest)) refuseImmutable(repository, splitTagKey(key).name);
+    const remove = await planDeletion(writer, repository, digest);
     await commitVersion(writer, repository, { add: [], remove }, by, now);
   });
+}
+
+/**
+ * What goes with a manifest: its tags, its signatures or those that it carries, the blobs that nothing else names. Takes it from the pending content at once. Not asked: whether
+ * rules fix one of its tags.
+ */
+export async function planDeletion(
+  writer: Writer,
+  repository: LockedRepository,
+  digest: string,
+): Promise<readonly Unit[]> {
+  await writer
+    .deleteFrom("pending")
+    .where("repository_id", "=", repository.id)
+    .where("unit_kind", "=", "manifest")
+    .where("unit_key", "=", digest)
+    .execute();
+  const tags = await listTagKeys(writer, repository, digest);
+  const names = tags.map((key) => splitTagKey(key).name);
+  const signatures = await listSignatureKeys(writer, repository, digest);
+  const blobs = await listExclusiveBlobs(writer, repository, digest);
+  return [
+    { kind: "manifest", key: digest },
+    ...tags.map((key) => ({ kind: "tag" as const, key })),
+    ...signatures.map((key) => ({ kind: "signature" as const, key })),
+    ...(await listTagged(writer, repository, names)),
+    ...(await listReferred(writer, repository, digest)),
+    ...blobs.map((key) => ({ kind: "blob" as const, key })),
+  ];
 }
 
 /**
@@ -112,12 +131,14 @@ async function listTagKeys(writer: Writer, repository: LockedRepository, digest:
   return rows.map((row) => row.key);
 }
 
+/** Those that have no manifest of their own; the others go with the manifest that carries them. */
 async function listSignatureKeys(writer: Writer, repository: LockedRepository, digest: string): Promise<string[]> {
   const rows = await writer
     .selectFrom("signature")
     .innerJoin("membership", "membership.unit_key", "signature.digest")
     .select("signature.digest")
     .where("signature.manifest_digest", "=", digest)
+    .where("signature.format", "=", "simple-signing")
     .where("membership.repository_id", "=", repository.id)
     .where("membership.unit_kind", "=", "signature")
     .where(inVersion(repository.latestVersion))

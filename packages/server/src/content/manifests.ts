@@ -1,5 +1,8 @@
 /** Manifests: read by digest, put by digest or tag. */
 import type { Database, Reader, Writer } from "../db/database.ts";
+import { holdTrust } from "../trust/trust-change.ts";
+import { planCarried } from "./carried-index.ts";
+import type { CarriedSignature } from "./carried-signatures.ts";
 import { ContentError } from "./content-error.ts";
 import { listClosure } from "./closure.ts";
 import type { ManifestFacts } from "./manifest-facts.ts";
@@ -36,6 +39,8 @@ export interface ManifestPut {
   readonly path: string;
   readonly manifest: ManifestFacts;
   readonly tags: readonly string[];
+  /** Signatures that the manifest carries; default none. */
+  readonly signatures?: readonly CarriedSignature[];
   /** The account that pushes. */
   readonly by: string;
   /** Milliseconds since 1970. */
@@ -46,11 +51,14 @@ export interface ManifestPut {
  * Stores a manifest, durable when this resolves. With a tag, as a list, or with a subject it makes the repository's next version, together with everything below it
  * that the repository has; by digest alone it stays pending until one of these names it, or until maintenance commits it.
  *
- * @throws ContentError `manifest-blob-unknown` when the repository lacks a blob that the manifest names; `tag-immutable`; `quota-exceeded`
+ * @throws ContentError `manifest-blob-unknown` when the repository lacks a blob that the manifest names; `tag-immutable`; `quota-exceeded`; for signatures that it carries
+ *   `signature-withdrawn`, `signatures-too-many`
  */
 export async function putManifest(database: Database, put: ManifestPut): Promise<void> {
   const { manifest, now } = put;
+  const { signatures = [] } = put;
   await database.write(async (writer) => {
+    if (signatures.length > 0) await holdTrust(writer);
     const { repositoryId } = await ensureRepository(writer, put.path, now);
     const repository = await lockRepository(writer, repositoryId);
     const present = await listPresent(writer, repository, "blob", manifest.blobs);
@@ -62,7 +70,9 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
     const isRoot = put.tags.length > 0 || manifest.kind === "list" || manifest.subject !== undefined;
     if (!isRoot) return await addPending(writer, repository.id, "manifest", manifest.digest, now);
     const add = await listClosure(writer, repository, manifest.digest);
-    const remove: Unit[] = [];
+    const carried = await planCarried(writer, repository, manifest.digest, put.tags, signatures, now);
+    add.push(...carried.add);
+    const remove: Unit[] = [...carried.remove];
     for (const tag of put.tags) {
       const old = await findTag(writer, repository, tag);
       if (old === manifest.digest) continue;

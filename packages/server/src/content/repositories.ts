@@ -13,6 +13,10 @@ export interface ServedRepository {
   /** Grows with every change to what the repository serves. */
   readonly changeNumber: number;
   readonly visibility: "private" | "public";
+  /** Whether the repository itself has a pull policy; its namespaces may have some besides. */
+  readonly pullPolicyMode: "enforce" | "off" | "warn";
+  /** Grows with every change of keys, withdrawals and policies of namespaces. */
+  readonly trustNumber: number;
 }
 
 /** How many complete versions a repository keeps that a push made: the registry's clients know the newest only. */
@@ -30,7 +34,11 @@ export async function findServed(reader: Reader | Writer, path: string): Promise
       "repository.latest_version",
       "repository.change_number",
       "repository.visibility",
+      "repository.pull_policy_mode",
     ])
+    .select((expression) =>
+      expression.selectFrom("change").select("change.number").where("change.scope", "=", "trust").as("trust_number"),
+    )
     .where("distribution.path", "=", path)
     .executeTakeFirst();
   if (row === undefined) return undefined;
@@ -41,6 +49,8 @@ export async function findServed(reader: Reader | Writer, path: string): Promise
     isPinned: row.version !== null,
     changeNumber: row.change_number,
     visibility: row.visibility,
+    pullPolicyMode: row.pull_policy_mode,
+    trustNumber: row.trust_number ?? 0,
   };
 }
 

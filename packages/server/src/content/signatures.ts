@@ -12,10 +12,13 @@ import {
 import { nodeEngine } from "@signet/core/node-engine";
 import type { Database, Reader, Writer } from "../db/database.ts";
 import type { SignatureFormat } from "../db/schema.ts";
+import { holdTrust } from "../trust/trust-change.ts";
+import type { SignatureVerifier } from "../trust/verification.ts";
 import { listClosure } from "./closure.ts";
 import { ContentError } from "./content-error.ts";
 import { type Unit, commitVersion, inVersion, isServed } from "./membership.ts";
 import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
+import { refuseWithdrawn } from "./tombstones.ts";
 
 /**
  * Bytes of all signatures of one manifest as clients read them in one answer: they stop at 4 MiB, and base64 with its frame takes a third more. A repository that let
@@ -102,7 +105,7 @@ export async function listSignatures(
 }
 
 /**
- * Adds a signature to a manifest of a repository: with both in the repository's next version, durable when this resolves.
+ * Adds a signature to a manifest of a repository: with both in the repository's next version and a first judgement, durable when this resolves.
  *
  * @throws ContentError `manifest-unknown` when the repository lacks the manifest; `signature-exists` for the same content or name; `signature-withdrawn` when the
  *   signature or its key is never to be stored again; `signatures-too-many`
@@ -114,8 +117,10 @@ export async function putSignature(
   signature: ArrivedSignature,
   by: string,
   now: number,
+  verifier: SignatureVerifier,
 ): Promise<void> {
   await database.write(async (writer) => {
+    await holdTrust(writer);
     const repository = await lockRepository(writer, served.repositoryId);
     const locked = { ...served, version: repository.latestVersion };
     if (!(await isServed(writer, locked, { kind: "manifest", key: manifestDigest }))) {
@@ -127,12 +132,15 @@ export async function putSignature(
     if (present.some((one) => one.digest === signature.digest || one.name === signature.name)) {
       throw new ContentError("signature-exists", `${signature.name} already exists`, { name: signature.name });
     }
-    const total = present.reduce((sum, one) => sum + one.bytes.length, signature.bytes.length);
-    if (present.length >= MAX_SIGNATURES_PER_MANIFEST || total > MAX_TOTAL_BYTES) {
+    // Those of other formats come through another door, and clients do not read them here.
+    const readable = present.filter((one) => one.format === "simple-signing");
+    const total = readable.reduce((sum, one) => sum + one.bytes.length, signature.bytes.length);
+    if (readable.length >= MAX_SIGNATURES_PER_MANIFEST || total > MAX_TOTAL_BYTES) {
       throw new ContentError("signatures-too-many", "clients could not read one more signature of this image");
     }
-    await refuseWithdrawn(writer, signature);
+    await refuseWithdrawn(writer, signature.digest, signature.fingerprint ?? signature.claims.keyId);
     await insertSignature(writer, manifestDigest, signature, now);
+    await verifier.record(writer, { ...signature, manifestDigest, format: "simple-signing" }, "server", now);
     const add = await listClosure(writer, repository, manifestDigest);
     await commitVersion(
       writer,
@@ -192,20 +200,4 @@ async function insertSignature(
     })
     .onConflict((conflict) => conflict.column("digest").doUpdateSet({ touched_at: now }))
     .execute();
-}
-
-/** Tombstones are read in the transaction that inserts, so that nothing withdrawn comes back by a race. */
-async function refuseWithdrawn(writer: Writer, signature: ArrivedSignature): Promise<void> {
-  const row = await writer
-    .selectFrom("tombstone")
-    .select(["kind", "reason"])
-    .where((expression) =>
-      expression.or([
-        expression.and({ kind: "signature", subject: signature.digest }),
-        expression.and({ kind: "key", subject: signature.fingerprint ?? signature.claims.keyId ?? "" }),
-      ]),
-    )
-    .executeTakeFirst();
-  if (row === undefined) return;
-  throw new ContentError("signature-withdrawn", `this ${row.kind} was withdrawn: ${row.reason}`);
 }

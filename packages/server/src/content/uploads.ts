@@ -2,7 +2,7 @@
 import { type Hash, createHash, randomUUID } from "node:crypto";
 import { type Digest, digestAlgorithm } from "@signet/core";
 import type { BlobStore, UploadState } from "../blobs/blob-store.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Writer } from "../db/database.ts";
 import { type StoredBlob, addBlob } from "./blobs.ts";
 import { ContentError } from "./content-error.ts";
 import { ensureRepository } from "./repositories.ts";
@@ -19,6 +19,12 @@ export interface Upload {
   readonly state: UploadState;
 }
 
+/** What an upload is after bytes came. */
+interface Received {
+  readonly state: UploadState;
+  readonly running: RunningHash;
+}
+
 /** A request that works on an upload. */
 interface RunningRequest {
   /** Makes it end soon, without its bytes. */
@@ -28,7 +34,8 @@ interface RunningRequest {
 }
 
 interface RunningHash {
-  readonly hash: Hash;
+  /** Undefined where the beginning was received by a process that is gone: then the whole is read again at the end. */
+  readonly hash: Hash | undefined;
   readonly received: number;
 }
 
@@ -51,7 +58,8 @@ export class Uploads {
   async begin(path: string, account: string, now: number): Promise<Upload> {
     const state = await this.#store.begin();
     const id = randomUUID();
-    await this.#database.write(async (writer) => {
+    // Not yet promised to anybody: after a loss of power the client begins anew.
+    await this.#database.note(async (writer) => {
       const { repositoryId } = await ensureRepository(writer, path, now);
       await writer
         .insertInto("upload")
@@ -92,12 +100,14 @@ export class Uploads {
   async append(upload: Upload, chunks: AsyncIterable<Uint8Array>, now: number): Promise<Upload> {
     return await this.#alone(upload.id, async (interruption) => {
       const { state } = await this.#receive(upload, chunks, interruption);
-      await this.#database.write(async (writer) => {
+      // After a loss of power an older state may be back; its bytes are durable as well.
+      await this.#database.note(async (writer) => {
         const changed = await writer
           .updateTable("upload")
           .set({ received: state.received, state: state.details, updated_at: now })
           .where("id", "=", upload.id)
           .where("received", "=", upload.state.received)
+          .where("state", "=", upload.state.details)
           .executeTakeFirst();
         if (changed.numUpdatedRows === 0n) throw conflict(upload.id);
       });
@@ -111,23 +121,35 @@ export class Uploads {
    */
   async finish(upload: Upload, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
     return await this.#alone(upload.id, async (interruption) => {
-      const { state, running } = await this.#receive(upload, chunks, interruption);
-      this.#hashes.delete(upload.id);
-      const algorithm = digestAlgorithm(digest);
-      const hash = algorithm === "sha256" ? running.hash : await this.#hashAgain(state, algorithm);
-      const found = `${algorithm}:${hash.digest("hex")}`;
-      if (found !== digest) {
-        await this.#forget(upload.id);
-        await this.#store.abort(state);
-        throw new ContentError("digest-mismatch", `the ${state.received} bytes have the digest ${found}`, { digest });
-      }
-      const location = await this.#store.finish(state);
-      const blob = { digest, size: state.received, location };
-      await addBlob(this.#database, this.#store, blob, upload.path, now, async (writer) => {
-        const gone = await writer.deleteFrom("upload").where("id", "=", upload.id).executeTakeFirst();
+      const received = await this.#receive(upload, chunks, interruption);
+      return await this.#complete(upload, received, digest, now, async (writer) => {
+        const gone = await writer
+          .deleteFrom("upload")
+          .where("id", "=", upload.id)
+          // Another process may have gone on with it meanwhile.
+          .where("received", "=", upload.state.received)
+          .where("state", "=", upload.state.details)
+          .executeTakeFirst();
         if (gone.numDeletedRows === 0n) throw conflict(upload.id);
       });
-      return blob;
+    });
+  }
+
+  /**
+   * Takes a whole blob at once, pending in its repository when this resolves.
+   * @throws ContentError `digest-mismatch`
+   */
+  async take(path: string, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
+    const upload = { id: randomUUID(), path, state: await this.#store.begin() };
+    return await this.#alone(upload.id, async (interruption) => {
+      try {
+        const received = await this.#receive(upload, chunks, interruption);
+        return await this.#complete(upload, received, digest, now, () => Promise.resolve());
+      } catch (error) {
+        // Nobody can go on with it.
+        await this.#store.abort(upload.state).catch(() => undefined);
+        throw error;
+      }
     });
   }
 
@@ -140,18 +162,37 @@ export class Uploads {
     });
   }
 
+  async #complete(
+    { id, path }: Upload,
+    { state, running }: Received,
+    digest: Digest,
+    now: number,
+    finish: (writer: Writer) => Promise<void>,
+  ): Promise<StoredBlob> {
+    this.#hashes.delete(id);
+    const algorithm = digestAlgorithm(digest);
+    const known = algorithm === "sha256" ? running.hash : undefined;
+    const hash = known ?? (await this.#hashAgain(state, algorithm));
+    const found = `${algorithm}:${hash.digest("hex")}`;
+    if (found !== digest) {
+      await this.#forget(id);
+      await this.#store.abort(state);
+      throw new ContentError("digest-mismatch", `the ${state.received} bytes have the digest ${found}`, { digest });
+    }
+    const location = await this.#store.finish(state);
+    const blob = { digest, size: state.received, location };
+    await addBlob(this.#database, this.#store, blob, path, now, finish);
+    return blob;
+  }
+
   async #forget(id: string): Promise<void> {
     await this.#database.write(async (writer) => {
       await writer.deleteFrom("upload").where("id", "=", id).execute();
     });
   }
 
-  async #receive(
-    upload: Upload,
-    chunks: AsyncIterable<Uint8Array>,
-    interruption: Interruption,
-  ): Promise<{ readonly state: UploadState; readonly running: RunningHash }> {
-    const { hash } = await this.#takeHash(upload);
+  async #receive(upload: Upload, chunks: AsyncIterable<Uint8Array>, interruption: Interruption): Promise<Received> {
+    const { hash } = this.#takeHash(upload);
     let received = upload.state.received;
     const state = await this.#store.append(upload.state, hashed(chunks));
     const running = { hash, received };
@@ -173,20 +214,22 @@ export class Uploads {
         if (received > MAX_BLOB_BYTES) {
           throw new ContentError("size-mismatch", `a blob may have ${MAX_BLOB_BYTES} bytes at most`);
         }
-        hash.update(chunk);
+        hash?.update(chunk);
         yield chunk;
       }
     }
   }
 
   /** The hash of what is durable. It is taken out: an append that fails half-way has spoiled it. */
-  async #takeHash(upload: Upload): Promise<RunningHash> {
-    const known = this.#hashes.get(upload.id);
-    this.#hashes.delete(upload.id);
-    if (known?.received === upload.state.received) return known;
-    return { hash: await this.#hashAgain(upload.state, "sha256"), received: upload.state.received };
+  #takeHash({ id, state }: Upload): RunningHash {
+    const known = this.#hashes.get(id);
+    this.#hashes.delete(id);
+    if (known?.received === state.received) return known;
+    const hash = state.received === 0 ? createHash("sha256") : undefined;
+    return { hash, received: state.received };
   }
 
+  /** Only at the end: what was read again, a store may not be able to add to. */
   async #hashAgain(state: UploadState, algorithm: string): Promise<Hash> {
     const hash = createHash(algorithm);
     if (state.received > 0) for await (const chunk of this.#store.readUpload(state)) hash.update(chunk);

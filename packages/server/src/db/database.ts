@@ -22,6 +22,13 @@ export interface Database {
   /** Runs `change` in one transaction: committed when it resolves, rolled back when it throws. Must not be called inside another `write`. */
   write<T>(change: (writer: Writer) => Promise<T>): Promise<T>;
   /**
+   * Like {@link write}, and faster: atomic, seen by everybody, safe from the death of this process, but a loss of power may undo it, alone among what came before. For
+   * what nobody was promised, such as how far an upload is.
+   */
+  note<T>(change: (writer: Writer) => Promise<T>): Promise<T>;
+  /** Runs `look` on one state of the database: whatever is committed meanwhile, its queries do not see it. Must not be called inside another one. */
+  snapshot<T>(look: (reader: Reader) => Promise<T>): Promise<T>;
+  /**
    * A number that is another one once anything was committed, by any process; undefined where only a query could tell. What was read under a mark holds as long as the
    * mark is the same.
    */

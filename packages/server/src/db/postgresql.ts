@@ -2,7 +2,7 @@
 import { Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import { StoreError } from "@signet/core";
-import type { Database } from "./database.ts";
+import type { Database, Writer } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 
@@ -50,18 +50,26 @@ export async function openPostgresql(url: string): Promise<Database> {
       hint: "check host, port, database, account and password of the URL",
     });
   }
+  const write = async <T>(change: (writer: Writer) => Promise<T>): Promise<T> => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await read.transaction().execute(change);
+      } catch (error) {
+        if (attempt === MAX_TRIES || !transientStates.has((error as { code?: string }).code ?? "")) throw error;
+      }
+    }
+  };
   return {
     kind: "postgresql",
     read,
-    write: async (change) => {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await read.transaction().execute(change);
-        } catch (error) {
-          if (attempt === MAX_TRIES || !transientStates.has((error as { code?: string }).code ?? "")) throw error;
-        }
-      }
-    },
+    write,
+    note: (change) =>
+      write(async (writer) => {
+        await sql`set local synchronous_commit = off`.execute(writer);
+        return await change(writer);
+      }),
+    snapshot: (look) =>
+      read.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(look),
     mark: () => undefined,
     ping: async () => {
       await sql`select 1`.execute(read);

@@ -9,6 +9,7 @@ import {
   SqliteDialect,
   SqliteDriver,
   type SqliteDatabase,
+  type SqliteDialectConfig,
   type SqliteStatement,
   sql,
 } from "kysely";
@@ -20,7 +21,7 @@ import type { Schema } from "./schema.ts";
 /** Milliseconds that a writer waits for another process to finish its transaction; those are short, so this is a process that hangs. */
 const BUSY_TIMEOUT_MS = 10_000;
 /** Milliseconds between two tries; waiting inside SQLite would stop every other request of this process. */
-const BUSY_RETRY_MS = 5;
+const BUSY_RETRY_MS = 1;
 /** Prepared statements kept by connection: about as many as the server has queries. */
 const MAX_STATEMENTS = 500;
 
@@ -31,60 +32,58 @@ const MAX_STATEMENTS = 500;
  * @throws StoreError `database-unusable` when the file is no database, is newer than this program, or cannot be opened
  */
 export async function openSqlite(path: string): Promise<Database> {
-  let writing: DatabaseSync;
-  let reading: DatabaseSync;
+  const opened: DatabaseSync[] = [];
+  const open = (synchronous: "full" | "normal"): DatabaseSync => {
+    const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true });
+    opened.push(database);
+    database.exec(
+      `pragma journal_mode = wal; pragma synchronous = ${synchronous}; pragma cache_size = -32768; pragma temp_store = memory`,
+    );
+    return database;
+  };
   try {
-    writing = connect(path);
-    reading = connect(path);
+    // FULL: what is acknowledged survives a loss of power, also the last transactions of the log.
+    const writer = kyselyOn(open("full"), (options) => new ImmediateDriver(options));
+    await migrate(writer, "sqlite");
+    const noter = kyselyOn(open("normal"), (options) => new ImmediateDriver(options));
+    const reading = open("full");
+    const read = kyselyOn(reading, (options) => new SqliteDriver(options));
+    // A connection of its own: while it stays in one state, the others must not.
+    const looker = kyselyOn(open("full"), (options) => new SqliteDriver(options));
+    // Tells of commits by every connection but its own, and this one never writes.
+    const dataVersion = reading.prepare("pragma data_version");
+    return {
+      kind: "sqlite",
+      read,
+      // Kysely lets the next transaction wait for the connection.
+      write: (change) => writer.transaction().execute(change),
+      note: (change) => noter.transaction().execute(change),
+      snapshot: (look) => looker.transaction().execute(look),
+      mark: () => dataVersion.get()!["data_version"] as number,
+      ping: async () => {
+        await sql`select 1`.execute(read);
+      },
+      close: async () => {
+        for (const connection of [read, looker, noter, writer]) await connection.destroy();
+      },
+    };
   } catch (error) {
+    for (const database of opened) if (database.isOpen) database.close();
+    if (error instanceof StoreError) throw error;
     throw new StoreError("database-unusable", `the database ${path} cannot be opened: ${(error as Error).message}`, {
       cause: error,
       hint: "name a folder that this user may write to; a damaged file is restored from a backup",
     });
   }
-  const writer = kyselyOn(writing);
-  const read = kyselyOn(reading);
-  const close = async (): Promise<void> => {
-    await read.destroy();
-    await writer.destroy();
-  };
-  try {
-    await migrate(writer, "sqlite");
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  // Tells of commits by every connection but its own, and this one never writes.
-  const dataVersion = reading.prepare("pragma data_version");
-  return {
-    kind: "sqlite",
-    read,
-    // Kysely lets the next transaction wait for the connection.
-    write: (change) => writer.transaction().execute(change),
-    mark: () => dataVersion.get()!["data_version"] as number,
-    ping: async () => {
-      await sql`select 1`.execute(read);
-    },
-    close,
-  };
 }
 
-function connect(path: string): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true });
-  // FULL: what is acknowledged survives a power cut, also the last transactions of the log.
-  database.exec(
-    "pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -65536; pragma temp_store = memory",
-  );
-  return database;
-}
-
-function kyselyOn(database: DatabaseSync): Kysely<Schema> {
+function kyselyOn(database: DatabaseSync, driver: (options: SqliteDialectConfig) => SqliteDriver): Kysely<Schema> {
   const adapted = adapt(database);
   const dialect = new SqliteDialect({ database: adapted });
   return new Kysely<Schema>({
     dialect: {
       createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new ImmediateDriver({ database: adapted }),
+      createDriver: () => driver({ database: adapted }),
       createIntrospector: (db) => dialect.createIntrospector(db),
       createQueryCompiler: () => dialect.createQueryCompiler(),
     },

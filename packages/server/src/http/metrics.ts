@@ -35,6 +35,7 @@ export class ServerMetrics {
   readonly #requests: Counter<"method" | "route" | "status">;
   readonly #duration: Histogram<"method" | "route">;
   readonly #inFlight: Gauge;
+  readonly #judged: Counter<"verdict">;
 
   /** @param connections how many there are now */
   constructor(version: string, connections: () => number) {
@@ -51,6 +52,12 @@ export class ServerMetrics {
       help: "Time from a request's headers to the end of its answer.",
       labelNames: ["method", "route"],
       buckets: [...durationBuckets],
+      registers,
+    });
+    this.#judged = new Counter({
+      name: "signet_pulls_judged_total",
+      help: "Pulls that a policy governs, by verdict: accepted, refused, warned.",
+      labelNames: ["verdict"],
       registers,
     });
     this.#inFlight = new Gauge({ name: "signet_http_requests_in_flight", help: "Requests being answered.", registers });
@@ -77,6 +84,11 @@ export class ServerMetrics {
     this.#inFlight.dec();
     this.#requests.inc({ method, route, status });
     this.#duration.observe({ method, route }, seconds);
+  }
+
+  /** A pull policy was asked. */
+  judged(verdict: "accepted" | "refused" | "warned"): void {
+    this.#judged.inc({ verdict });
   }
 
   get contentType(): string {

@@ -52,9 +52,13 @@ export async function serveBlob(store: BlobStore, exchange: Exchange, blob: Stor
   }
   // Opened before the status is sent: bytes that cannot be read are an error, not an answer that breaks off.
   const stream = await store.open(blob.location, { first, last });
-  if (response.destroyed) return void stream.destroy();
-  response.writeHead(status, { ...headers, ...partial, "content-length": length });
-  await pipeline(stream, response);
+  try {
+    response.writeHead(status, { ...headers, ...partial, "content-length": length });
+    await pipeline(stream, response);
+  } finally {
+    // Of no effect on one that has ended; for a client that went away before anything was sent.
+    stream.destroy();
+  }
 }
 
 /**

@@ -3,9 +3,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { findBlob } from "../content/blobs.ts";
 import { ContentError } from "../content/content-error.ts";
-import type { ServedRepository } from "../content/repositories.ts";
+import { type ServedRepository, findServed } from "../content/repositories.ts";
 import { Uploads } from "../content/uploads.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
+import { type PullGuardOptions, PullGuard } from "../trust/pull-guard.ts";
+import { KeyringReader } from "../trust/server-keyring.ts";
+import { SignatureVerifier } from "../trust/verification.ts";
 import { AnswerCache, ServedPaths, stateKey } from "./answer-cache.ts";
 import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
 import { MAX_KEPT_BLOB_BYTES, makeBlobAnswer, removeBlob, serveBlob } from "./blob-door.ts";
@@ -14,8 +17,10 @@ import { makeSignaturesAnswer, receiveSignature, removeSignature } from "./exten
 import { makeReferrersAnswer, makeTagsAnswer, serveCatalog } from "./list-doors.ts";
 import { makeLookasideAnswer, receiveLookaside, removeLookaside, serveReleaseTree } from "./lookaside-door.ts";
 import { makeManifestAnswer, receiveManifest, removeManifest } from "./manifest-door.ts";
+import { guardPull } from "./pull-door.ts";
 import { RegistryError, contentProblems } from "./registry-error.ts";
 import { type Route, readRoute } from "./route.ts";
+import { asksForAll, serveImageSignatures, serveRepositorySignatures } from "./signature-list-door.ts";
 import { beginUpload, cancelUpload, continueUpload, describeUpload, finishUpload } from "./upload-door.ts";
 
 /** What clients look for: the first tells that this is a registry, the second that it keeps signatures (its value must be just `1`). */
@@ -28,15 +33,16 @@ const standardHeaders: Readonly<Record<string, string>> = {
 /** Characters of a query string: a mount names a repository and a digest, a push by digest some tags. */
 const MAX_QUERY_CHARACTERS = 16_384;
 
-/** Times that a read is made while others change the repository: each change takes longer than a read. */
-const MAX_READS = 10;
-
 export interface DataPlaneOptions {
   readonly database: Database;
   readonly blobs: BlobStore;
   readonly gate: Gate;
   /** Milliseconds since 1970, UTC. */
   readonly now: () => number;
+  /** Host names, with ports, that clients know the server by; pull policies compare signatures with them. Default: none, so that only identities that policies spell out match. */
+  readonly names?: PullGuardOptions["names"];
+  /** Called for each pull that a policy governs: a counter. */
+  readonly onJudged?: PullGuardOptions["onJudged"];
   /** Called with what a client is not told: failures of the server itself. */
   readonly onFailure: (error: unknown, request: IncomingMessage) => void;
 }
@@ -47,11 +53,17 @@ export class DataPlane {
   readonly #uploads: Uploads;
   readonly #paths: ServedPaths;
   readonly #answers = new AnswerCache();
+  readonly #verifier: SignatureVerifier;
+  readonly #guard: PullGuard;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
     this.#uploads = new Uploads(options.database, options.blobs);
     this.#paths = new ServedPaths(options.database);
+    const keyrings = new KeyringReader();
+    this.#verifier = new SignatureVerifier(keyrings);
+    const { database, blobs, names = [], onJudged = () => undefined } = options;
+    this.#guard = new PullGuard({ database, blobs, keyrings, names, onJudged });
   }
 
   /**
@@ -95,8 +107,8 @@ export class DataPlane {
       case "tags": {
         if (!reads) throw unsupported("GET, HEAD");
         const page = readPage(exchange.query);
-        return await this.#read(exchange, caller, route.path, `tags ${page.limit} ${page.last}`, (served) =>
-          makeTagsAnswer(database, served, page),
+        return await this.#read(exchange, caller, route.path, `tags ${page.limit} ${page.last}`, (reader, served) =>
+          makeTagsAnswer(reader, served, page),
         );
       }
       case "referrers": {
@@ -105,11 +117,11 @@ export class DataPlane {
         const last = (exchange.query.get("last") ?? "").slice(0, 512);
         const served = await this.#find(exchange, caller, "pull", route.path);
         if (served === undefined) {
-          return sendAnswer(exchange, await makeReferrersAnswer(database, undefined, route, artifactType, last));
+          return sendAnswer(exchange, await makeReferrersAnswer(database.read, undefined, route, artifactType, last));
         }
         const what = `referrers ${route.digest} ${last} ${artifactType ?? ""}`;
-        return await this.#read(exchange, caller, route.path, what, (now) =>
-          makeReferrersAnswer(database, now, route, artifactType, last),
+        return await this.#read(exchange, caller, route.path, what, (reader, now) =>
+          makeReferrersAnswer(reader, now, route, artifactType, last),
         );
       }
       case "manifest":
@@ -125,6 +137,11 @@ export class DataPlane {
         return await this.#answerUpload(route, exchange, caller, method);
       case "signatures":
         return await this.#answerSignatures(route, exchange, caller, method);
+      case "signature-list": {
+        if (!reads) throw unsupported("GET, HEAD");
+        const served = await this.#open(exchange, caller, "pull", route.path);
+        return await serveRepositorySignatures(database, exchange, served);
+      }
       case "lookaside": {
         if (route.path === undefined) {
           if (!reads) throw unsupported("GET, HEAD");
@@ -133,12 +150,13 @@ export class DataPlane {
         if (!reads && method !== "PUT" && method !== "DELETE") throw unsupported("DELETE, GET, HEAD, PUT");
         if (reads) {
           const what = `lookaside ${route.digest} ${route.index}`;
-          return await this.#read(exchange, caller, route.path, what, (served) =>
-            makeLookasideAnswer(database, served, route),
+          return await this.#read(exchange, caller, route.path, what, (reader, served) =>
+            makeLookasideAnswer(reader, served, route),
           );
         }
         const served = await this.#open(exchange, caller, "sign", route.path);
-        if (method === "PUT") return await receiveLookaside(database, exchange, caller, writable(served), route);
+        if (method === "PUT")
+          return await receiveLookaside(database, exchange, caller, writable(served), route, this.#verifier);
         return await removeLookaside(database, exchange, caller, writable(served), route);
       }
     }
@@ -156,13 +174,19 @@ export class DataPlane {
       case "HEAD": {
         const { reference } = route;
         const what = `manifest ${"tag" in reference ? reference.tag : reference.digest}`;
-        return await this.#read(exchange, caller, route.path, what, (served) =>
-          makeManifestAnswer(database, served, reference),
+        const tag = "tag" in reference ? reference.tag : undefined;
+        return await this.#read(
+          exchange,
+          caller,
+          route.path,
+          what,
+          (reader, served) => makeManifestAnswer(reader, served, reference),
+          (served, made) => guardPull(this.#guard, caller, served, made, { digest: made.tag!, tag }, exchange.now),
         );
       }
       case "PUT":
         await this.#openForPush(exchange, caller, route.path);
-        return await receiveManifest(database, exchange, caller, route.path, route.reference);
+        return await receiveManifest(database, this.#options.blobs, exchange, caller, route.path, route.reference);
       case "DELETE": {
         const served = await this.#open(exchange, caller, "delete", route.path);
         return await removeManifest(database, exchange, caller, writable(served), route.reference);
@@ -211,67 +235,81 @@ export class DataPlane {
       return await removeSignature(database, exchange, caller, served, digest, name);
     }
     if (method === "GET") {
-      return await this.#read(exchange, caller, path, `signatures ${digest}`, (served) =>
-        makeSignaturesAnswer(database, served, digest),
+      if (asksForAll(exchange.query)) {
+        return await serveImageSignatures(database, exchange, await this.#open(exchange, caller, "pull", path), digest);
+      }
+      return await this.#read(exchange, caller, path, `signatures ${digest}`, (reader, served) =>
+        makeSignaturesAnswer(reader, served, digest),
       );
     }
     if (method !== "PUT") throw unsupported("GET, PUT");
     const served = writable(await this.#open(exchange, caller, "sign", path));
-    return await receiveSignature(database, exchange, caller, served, digest);
+    return await receiveSignature(database, exchange, caller, served, digest, this.#verifier);
   }
 
   async #serveBlob(exchange: Exchange, caller: Caller, route: Extract<Route, { kind: "blob" }>): Promise<void> {
     const { database, blobs } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
-      const served = await this.#open(exchange, caller, "pull", route.path);
-      const key = `${stateKey(served)} blob ${route.digest}`;
-      const known = exchange.request.headers.range === undefined ? this.#answers.find(key) : undefined;
-      if (known !== undefined) return sendAnswer(exchange, known);
-      const blob = await findBlob(database.read, served, route.digest);
-      if (blob !== undefined && blob.size <= MAX_KEPT_BLOB_BYTES && exchange.request.headers.range === undefined) {
-        const made = await makeBlobAnswer(blobs, blob);
-        this.#answers.keep(key, made);
-        return sendAnswer(exchange, made);
-      }
-      if (blob !== undefined) return await serveBlob(blobs, exchange, blob);
-      if (attempt === MAX_READS || !(await this.#hasChanged(served))) {
-        throw new RegistryError("BLOB_UNKNOWN", { digest: route.digest });
-      }
+    const served = await this.#open(exchange, caller, "pull", route.path);
+    const isWhole = exchange.request.headers.range === undefined;
+    const key = `${stateKey(served)} blob ${route.digest}`;
+    const known = isWhole ? this.#answers.find(key) : undefined;
+    if (known !== undefined) return sendAnswer(exchange, known);
+    let blob = await findBlob(database.read, served, route.digest);
+    if (blob === undefined && (await this.#hasChanged(served))) {
+      blob = await database.snapshot(async (reader) => {
+        const then = await findServed(reader, route.path);
+        return then && (await findBlob(reader, then, route.digest));
+      });
     }
+    if (blob === undefined) throw new RegistryError("BLOB_UNKNOWN", { digest: route.digest });
+    if (!isWhole || blob.size > MAX_KEPT_BLOB_BYTES) return await serveBlob(blobs, exchange, blob);
+    const made = await makeBlobAnswer(blobs, blob);
+    this.#answers.keep(key, made);
+    sendAnswer(exchange, made);
   }
 
   /**
    * Answers from what was said before about the same state, or anew. A version goes when the next one is complete, so what was read while the repository changed is read
-   * again: otherwise a tag that moves could seem to be gone.
+   * again, from one state of the database: otherwise a tag that moves could seem to be gone.
    */
   async #read(
     exchange: Exchange,
     caller: Caller,
     path: string,
     what: string,
-    make: (served: ServedRepository) => Promise<CompleteAnswer>,
+    make: (reader: Reader, served: ServedRepository) => Promise<CompleteAnswer>,
+    // What depends on who asks, or when, and so is done anew for each request.
+    finish: (served: ServedRepository, made: CompleteAnswer) => Promise<CompleteAnswer> = (_served, made) =>
+      Promise.resolve(made),
   ): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      const served = await this.#open(exchange, caller, "pull", path);
-      const key = `${stateKey(served)} ${what}`;
-      const known = this.#answers.find(key);
-      if (known !== undefined) return sendAnswer(exchange, known);
-      const made = await settle(make(served));
-      if (await this.#hasChanged(served)) {
-        if (attempt < MAX_READS) continue;
-        throw new RegistryError("UNAVAILABLE", "the repository changes faster than it can be read", {
-          headers: { "retry-after": "1" },
-        });
-      }
-      if (!made.ok) throw made.error;
-      this.#answers.keep(key, made.value);
-      return sendAnswer(exchange, made.value);
-    }
+    const { database } = this.#options;
+    const served = await this.#open(exchange, caller, "pull", path);
+    const key = `${stateKey(served)} ${what}`;
+    const known = this.#answers.find(key);
+    const made = known === undefined ? await settle(make(database.read, served)) : { ok: true as const, value: known };
+    const finished = made.ok ? await settle(finish(served, made.value)) : made;
+    if (known !== undefined && finished.ok) return sendAnswer(exchange, finished.value);
+    if (!(await this.#hasChanged(served))) return this.#conclude(exchange, key, made, finished);
+    const [then, madeThen] = await database.snapshot(async (reader) => {
+      const found = await findServed(reader, path);
+      this.#admit(exchange, caller, "pull", path, found);
+      if (found === undefined) throw new RegistryError("NAME_UNKNOWN", { name: path });
+      return [found, await settle(make(reader, found))] as const;
+    });
+    const finishedThen = madeThen.ok ? await settle(finish(then, madeThen.value)) : madeThen;
+    this.#conclude(exchange, `${stateKey(then)} ${what}`, madeThen, finishedThen);
+  }
+
+  #conclude(exchange: Exchange, key: string, made: Settled<CompleteAnswer>, finished: Settled<CompleteAnswer>): void {
+    if (made.ok) this.#answers.keep(key, made.value);
+    if (!finished.ok) throw finished.error;
+    sendAnswer(exchange, finished.value);
   }
 
   async #hasChanged(served: ServedRepository): Promise<boolean> {
     const now = await this.#paths.find(served.path);
-    return now?.changeNumber !== served.changeNumber || now.repositoryId !== served.repositoryId;
+    const isSame = now?.changeNumber === served.changeNumber && now.trustNumber === served.trustNumber;
+    return !isSame || now.repositoryId !== served.repositoryId;
   }
 
   /** What is served under a path, to a caller who may have it. Without the right the answer is the same whether there is anything or not. */
@@ -283,7 +321,12 @@ export class DataPlane {
 
   async #find(exchange: Exchange, caller: Caller, action: Action, path: string): Promise<ServedRepository | undefined> {
     const served = await this.#paths.find(path);
-    if (caller.may(action, { path, visibility: served?.visibility })) return served;
+    this.#admit(exchange, caller, action, path, served);
+    return served;
+  }
+
+  #admit(exchange: Exchange, caller: Caller, action: Action, path: string, served: ServedRepository | undefined): void {
+    if (caller.may(action, { path, visibility: served?.visibility })) return;
     throw this.#refusal(exchange, caller, { path, action });
   }
 

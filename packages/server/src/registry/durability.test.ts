@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { type Signer, createSignature, generateKey, openSecretKey } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import {
@@ -16,10 +12,13 @@ import {
   pushTestImage,
 } from "@signet/testkit";
 import { type Finding, checkContent } from "../content/check.ts";
-import { type StorageUnderTest, forEachStorage } from "../storage-pairs.testing.ts";
+import { forEachStorage } from "../storage-pairs.testing.ts";
+import { killRegistry, runRegistry } from "./run-registry.testing.ts";
 
 /** Random points at which the process is killed; SIGNET_KILL_POINTS asks for more, for long runs by hand. */
 const KILL_POINTS = Number(process.env["SIGNET_KILL_POINTS"] ?? 15);
+/** Milliseconds that garbage collection spares what was touched: shorter than the test, so that it has work. */
+const GRACE_MS = 3_000;
 /** Clients at once. */
 const CLIENTS = 4;
 /** Images that a client keeps in its repository; older ones are deleted. */
@@ -115,32 +114,6 @@ class Client {
   }
 }
 
-interface RunningRegistry {
-  readonly url: string;
-  readonly process: ChildProcess;
-  readonly errors: () => string;
-}
-
-async function start(storage: StorageUnderTest): Promise<RunningRegistry> {
-  const program = fileURLToPath(new URL("registry-process.testing.ts", import.meta.url));
-  const argument = JSON.stringify({ database: storage.database, blobs: storage.blobs });
-  const child = spawn(process.execPath, ["--conditions=@signet/source", program, argument], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let errors = "";
-  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
-  const [port] = (await Promise.race([
-    once(createInterface(child.stdout), "line"),
-    once(child, "exit").then(() => assert.fail(`the registry did not start: ${errors}`)),
-  ])) as [string];
-  return { url: `http://127.0.0.1:${port}`, process: child, errors: () => errors };
-}
-
-async function kill({ process: child }: RunningRegistry): Promise<void> {
-  child.kill("SIGKILL");
-  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-}
-
 void describe("a registry that is killed at random points", () => {
   forEachStorage((make, pair) => {
     // The other two pairs share their parts with these.
@@ -156,15 +129,15 @@ void describe("a registry that is killed at random points", () => {
       const clients = Array.from({ length: CLIENTS }, (_, index) => new Client(index, signer));
       const { database, blobs } = await storage.open();
       for (let point = 0; point < KILL_POINTS; point += 1) {
-        const registry = await start(storage);
+        const registry = await runRegistry(storage, GRACE_MS);
         try {
           for (const client of clients) await client.verify(registry.url);
           const work = Promise.all(clients.map((client) => client.work(registry.url)));
           await Promise.race([work, delay(20 + random.integer(400))]);
-          await kill(registry);
+          await killRegistry(registry);
           await work;
         } finally {
-          await kill(registry);
+          await killRegistry(registry);
         }
         assert.equal(registry.errors(), "");
         const findings: Finding[] = [];

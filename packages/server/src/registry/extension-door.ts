@@ -15,7 +15,8 @@ import {
 import { isServed } from "../content/membership.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { deleteSignature, listSignatures, putSignature, readSignature } from "../content/signatures.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
+import type { SignatureVerifier } from "../trust/verification.ts";
 import { type CompleteAnswer, type Exchange, answer, jsonAnswer, readBody } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
@@ -29,13 +30,13 @@ const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/;
 
 /** The answer to GET: every signature of simple signing, oldest first. Those of other formats clients of this door could not read. */
 export async function makeSignaturesAnswer(
-  database: Database,
+  reader: Reader,
   served: ServedRepository,
   digest: Digest,
 ): Promise<CompleteAnswer> {
-  const isHere = await isServed(database.read, served, { kind: "manifest", key: digest });
+  const isHere = await isServed(reader, served, { kind: "manifest", key: digest });
   if (!isHere) return { status: 404, headers: {}, body: new Uint8Array() };
-  const signatures = (await listSignatures(database.read, served, digest))
+  const signatures = (await listSignatures(reader, served, digest))
     .filter((one) => one.format === "simple-signing")
     .map((one) => ({
       schemaVersion: SCHEMA_VERSION,
@@ -53,11 +54,12 @@ export async function receiveSignature(
   caller: Caller,
   served: ServedRepository,
   digest: Digest,
+  verifier: SignatureVerifier,
 ): Promise<void> {
   const { name, content } = readObject(await readBody(exchange.request, MAX_BODY_BYTES, "SIGNATURE_INVALID"), digest);
   const signature = readSignature(content, digest, name);
   if (!(await isServed(database.read, served, { kind: "manifest", key: digest }))) return answer(exchange, 404, {});
-  await putSignature(database, served, digest, signature, caller.name, exchange.now);
+  await putSignature(database, served, digest, signature, caller.name, exchange.now, verifier);
   answer(exchange, 201, {});
 }
 

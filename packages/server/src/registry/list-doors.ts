@@ -3,7 +3,7 @@ import { type Digest, OCI_INDEX_TYPE } from "@signet/core";
 import { listReferrers } from "../content/referrers.ts";
 import { type ServedRepository, listPaths } from "../content/repositories.ts";
 import { listTags } from "../content/tags.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
 import { type CompleteAnswer, type Exchange, type Page, answerJson, jsonAnswer, nextPage, readPage } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 
@@ -14,12 +14,12 @@ const MAX_REFERRERS = 500;
 
 /** The answer to GET of `/v2/PATH/tags/list`. */
 export async function makeTagsAnswer(
-  database: Database,
+  reader: Reader,
   served: ServedRepository,
   { last, limit }: Page,
 ): Promise<CompleteAnswer> {
   // One more than asked for tells whether there is another page.
-  const found = limit === 0 ? [] : await listTags(database.read, served, last, limit + 1);
+  const found = limit === 0 ? [] : await listTags(reader, served, last, limit + 1);
   const tags = found.slice(0, limit);
   const next =
     found.length > limit ? nextPage(`/v2/${served.path}/tags/list`, { n: String(limit), last: tags.at(-1)! }) : {};
@@ -45,16 +45,14 @@ export async function serveCatalog(database: Database, exchange: Exchange, calle
 
 /** The answer to GET of `/v2/PATH/referrers/DIGEST`: an index, empty when there are none, also where there is no repository yet, as the specification asks. */
 export async function makeReferrersAnswer(
-  database: Database,
+  reader: Reader,
   served: ServedRepository | undefined,
   { path, digest }: { readonly path: string; readonly digest: Digest },
   artifactType: string | undefined,
   last: string,
 ): Promise<CompleteAnswer> {
   const found =
-    served === undefined
-      ? []
-      : await listReferrers(database.read, served, digest, artifactType, last, MAX_REFERRERS + 1);
+    served === undefined ? [] : await listReferrers(reader, served, digest, artifactType, last, MAX_REFERRERS + 1);
   const manifests = found.slice(0, MAX_REFERRERS).map((one) => ({
     mediaType: one.mediaType,
     digest: one.digest,

@@ -13,7 +13,8 @@ import {
   putSignature,
   readSignature,
 } from "../content/signatures.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
+import type { SignatureVerifier } from "../trust/verification.ts";
 import { type CompleteAnswer, type Exchange, answer, readBody, sendAnswer } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
@@ -24,11 +25,11 @@ const MAX_HOLDERS = 100;
 
 /** The answer to GET and HEAD of a repository's tree. */
 export async function makeLookasideAnswer(
-  database: Database,
+  reader: Reader,
   served: ServedRepository,
   route: LookasideRoute,
 ): Promise<CompleteAnswer> {
-  const signatures = await listSignatures(database.read, served, route.digest);
+  const signatures = await listSignatures(reader, served, route.digest);
   return fileAnswer(signatures.filter(isReadable)[route.index - 1]);
 }
 
@@ -55,6 +56,7 @@ export async function receiveLookaside(
   caller: Caller,
   served: ServedRepository,
   route: LookasideRoute,
+  verifier: SignatureVerifier,
 ): Promise<void> {
   const signature = readSignature(
     await readBody(exchange.request, MAX_SIGNATURE_BYTES, "SIGNATURE_INVALID"),
@@ -68,7 +70,7 @@ export async function receiveLookaside(
   if (route.index !== present.length + 1) {
     throw new RegistryError("SIGNATURE_EXISTS", `the next free place is signature-${present.length + 1}`);
   }
-  await putSignature(database, served, route.digest, signature, caller.name, exchange.now);
+  await putSignature(database, served, route.digest, signature, caller.name, exchange.now, verifier);
   answer(exchange, 201, { etag: etagOf(signature.bytes) });
 }
 

@@ -1,13 +1,15 @@
 /** Manifests: OCI distribution specification 1.1, "Pulling manifests", "Pushing Manifests", "Deleting". */
 import type { Digest } from "@signet/core";
 import { MAX_MANIFEST_BYTES } from "@signet/core";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import { readCarriedSignatures } from "../content/carried-signatures.ts";
 import { deleteManifest, deleteTag } from "../content/deletion.ts";
 import { readManifestFacts } from "../content/manifest-facts.ts";
 import { type StoredManifest, findManifest, putManifest } from "../content/manifests.ts";
 import { isTagName } from "../content/names.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { resolveTag } from "../content/tags.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
 import { type CompleteAnswer, type Exchange, answer, readBody } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
@@ -18,12 +20,12 @@ const MAX_TAGS = 64;
 
 /** The answer to GET and HEAD. */
 export async function makeManifestAnswer(
-  database: Database,
+  reader: Reader,
   served: ServedRepository,
   reference: ManifestReference,
 ): Promise<CompleteAnswer> {
-  const digest = "digest" in reference ? reference.digest : await resolveTag(database.read, served, reference.tag);
-  const manifest = digest === undefined ? undefined : await findManifest(database.read, served, digest);
+  const digest = "digest" in reference ? reference.digest : await resolveTag(reader, served, reference.tag);
+  const manifest = digest === undefined ? undefined : await findManifest(reader, served, digest);
   if (manifest === undefined) throw new RegistryError("MANIFEST_UNKNOWN", reference);
   const headers = manifestHeaders(manifest, "digest" in reference);
   return { status: 200, headers, body: manifest.bytes, tag: manifest.digest };
@@ -42,6 +44,7 @@ function manifestHeaders(manifest: StoredManifest, byDigest: boolean): Record<st
 /** Answers PUT. */
 export async function receiveManifest(
   database: Database,
+  blobs: BlobStore,
   exchange: Exchange,
   caller: Caller,
   path: string,
@@ -52,7 +55,8 @@ export async function receiveManifest(
   const digest = "digest" in reference ? reference.digest : undefined;
   const manifest = readManifestFacts(bytes, request.headers["content-type"], digest);
   const tags = "tag" in reference ? [reference.tag] : readTags(query);
-  await putManifest(database, { path, manifest, tags, by: caller.name, now: exchange.now });
+  const signatures = await readCarriedSignatures(database, blobs, path, manifest, tags);
+  await putManifest(database, { path, manifest, tags, signatures, by: caller.name, now: exchange.now });
   answer(exchange, 201, {
     location: `/v2/${path}/manifests/${manifest.digest}`,
     "docker-content-digest": manifest.digest,

@@ -13,13 +13,13 @@ import { openSqlite } from "../db/sqlite.ts";
 import type { StorageUnderTest } from "../storage-pairs.testing.ts";
 import { DataPlane } from "./data-plane.ts";
 
-/** Milliseconds that collection spares what was touched: longer than a push of the test takes, much shorter than the test. */
-const GRACE_MS = 3_000;
+/** What a test says of the registry that it wants. */
+export interface RegistryProcessOptions extends Pick<StorageUnderTest, "blobs" | "database"> {
+  /** Milliseconds that collection spares what was touched: longer than a push of the test takes. */
+  readonly graceMs: number;
+}
 
-const { database: place, blobs: blobPlace } = JSON.parse(process.argv[2]!) as Pick<
-  StorageUnderTest,
-  "blobs" | "database"
->;
+const { database: place, blobs: blobPlace, graceMs } = JSON.parse(process.argv[2]!) as RegistryProcessOptions;
 const database = await (place.kind === "sqlite" ? openSqlite(place.place) : openPostgresql(place.place));
 const blobs = await (blobPlace.kind === "s3" ? openS3Store(blobPlace.options) : openFilesystemStore(blobPlace.root));
 const plane = new DataPlane({
@@ -40,6 +40,6 @@ const server = createServer((request, response) => {
 });
 server.listen(0, "127.0.0.1", () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));
 for (;;) {
-  await collectGarbage(database, blobs, { now: Date.now(), graceMs: GRACE_MS, withStrays: true });
+  await collectGarbage(database, blobs, { now: Date.now(), graceMs, withStrays: true });
   await delay(20);
 }

@@ -14,6 +14,7 @@ export type Route =
   | { readonly kind: "manifest"; readonly path: string; readonly reference: ManifestReference }
   | { readonly kind: "referrers"; readonly path: string; readonly digest: Digest }
   | { readonly kind: "signatures"; readonly path: string; readonly digest: Digest; readonly name: string | undefined }
+  | { readonly kind: "signature-list"; readonly path: string }
   | { readonly kind: "tags"; readonly path: string }
   | { readonly kind: "upload"; readonly path: string; readonly id: string }
   | { readonly kind: "uploads"; readonly path: string }
@@ -83,6 +84,10 @@ function readRegistryRoute(rest: string): Route | undefined {
 function readExtensionRoute(rest: string): Route | undefined {
   const parts = rest.split("/");
   const [last = "", second = "", third = ""] = parts.toReversed();
+  // A digest has a colon and no part of a path has one: so the list of `a/signatures` is told from signatures of `a`.
+  if (last === "signatures" && !second.includes(":")) {
+    return { kind: "signature-list", path: checkPath(parts.slice(0, -1).join("/")) };
+  }
   if (second === "signatures") {
     return {
       kind: "signatures",

@@ -5,7 +5,7 @@ import { openFilesystemStore } from "../blobs/filesystem.ts";
 import type { Database } from "../db/database.ts";
 import { openSqlite } from "../db/sqlite.ts";
 import type { Action, Caller, Gate } from "./caller.ts";
-import { DataPlane } from "./data-plane.ts";
+import { DataPlane, type DataPlaneOptions } from "./data-plane.ts";
 
 export interface ServedRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`. */
@@ -35,7 +35,10 @@ export interface Answer {
 export type Rights = (account: string, action: Action, path: string) => boolean;
 
 /** Starts a registry on SQLite and files. */
-export async function serveRegistry(rights: Rights = () => true): Promise<ServedRegistry> {
+export async function serveRegistry(
+  rights: Rights = () => true,
+  options: Pick<DataPlaneOptions, "names" | "onJudged"> = {},
+): Promise<ServedRegistry> {
   const dir = makeTempDir("signet-registry-");
   const database = await openSqlite(dir.join("signet.db"));
   const blobs = await openFilesystemStore(dir.join("blobs"));
@@ -47,6 +50,7 @@ export async function serveRegistry(rights: Rights = () => true): Promise<Served
     blobs,
     gate: makeGate(rights),
     now,
+    ...options,
     onFailure: (error) => failures.push(error),
   });
   const server = await startLoopbackServer((request, response) => {

@@ -29,8 +29,12 @@ export async function beginUpload(
       return answerCreated(exchange, path, digest);
     }
   }
+  if (mount === null && query.has("digest")) {
+    const digest = readDigest(exchange);
+    await uploads.take(path, readChunks(exchange), digest, now);
+    return answerCreated(exchange, path, digest);
+  }
   const upload = await uploads.begin(path, caller.name, now);
-  if (mount === null && query.has("digest")) return await completeUpload(uploads, exchange, upload);
   answer(exchange, 202, { ...uploadHeaders(upload), "docker-upload-uuid": upload.id });
 }
 
@@ -73,7 +77,9 @@ export async function continueUpload(uploads: Uploads, exchange: Exchange, path:
 export async function finishUpload(uploads: Uploads, exchange: Exchange, path: string, id: string): Promise<void> {
   const upload = await uploads.find(path, id);
   checkContentRange(exchange, upload);
-  await completeUpload(uploads, exchange, upload);
+  const digest = readDigest(exchange);
+  await uploads.finish(upload, readChunks(exchange), digest, exchange.now);
+  answerCreated(exchange, path, digest);
 }
 
 /** Answers DELETE. */
@@ -82,12 +88,11 @@ export async function cancelUpload(uploads: Uploads, exchange: Exchange, path: s
   answer(exchange, 204, {});
 }
 
-async function completeUpload(uploads: Uploads, exchange: Exchange, upload: Upload): Promise<void> {
-  const text = exchange.query.get("digest") ?? "";
+function readDigest({ query }: Exchange): Digest {
+  const text = query.get("digest") ?? "";
   const digest = tryParseDigest(text);
   if (digest === undefined) throw new RegistryError("DIGEST_INVALID", { digest: text.slice(0, 200) });
-  await uploads.finish(upload, readChunks(exchange), digest, exchange.now);
-  answerCreated(exchange, upload.path, digest);
+  return digest;
 }
 
 /** @throws RegistryError `RANGE_INVALID` when the bytes would not follow those that are there */
