@@ -237,7 +237,10 @@ export class ConformanceClient {
 async function readAnswer(what: string, sent: Response, status: number | readonly number[]): Promise<Answer> {
   const bytes = Buffer.from(await sent.arrayBuffer());
   const wanted = typeof status === "number" ? [status] : status;
-  assert.ok(wanted.includes(sent.status), `${what}: ${sent.status} instead of ${wanted.join(" or ")}: ${bytes}`);
+  assert.ok(
+    wanted.includes(sent.status),
+    `${what}: ${sent.status} instead of ${wanted.join(" or ")}: ${bytes.toString()}`,
+  );
   return { status: sent.status, headers: sent.headers, bytes };
 }
 

@@ -103,7 +103,7 @@ export class DataSet {
 
   /** An image for each of two platforms, and the index of them; `options` hold for all three, the tag for the index. */
   addIndex(options: ManifestOptions = {}): Manifest {
-    const { tag, ...shared } = options;
+    const { tag: _tag, ...shared } = options;
     const members = platforms.map((architecture) => ({
       ...describeManifest(this.addImage(shared, architecture)),
       platform: { architecture, os: "linux" },

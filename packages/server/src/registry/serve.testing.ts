@@ -43,7 +43,8 @@ export async function serveRegistry(
   options: Pick<DataPlaneOptions, "names" | "onJudged"> = {},
   storage?: Pick<ServedRegistry, "database" | "blobs">,
 ): Promise<ServedRegistry> {
-  const { database, blobs, close } = storage === undefined ? await openOwnStorage() : { ...storage, close: () => {} };
+  const own = storage === undefined ? await openOwnStorage() : undefined;
+  const { database, blobs } = storage ?? own!;
   const failures: unknown[] = [];
   let ahead = 0;
   const now = (): number => Date.now() + ahead;
@@ -77,7 +78,7 @@ export async function serveRegistry(
     },
     [Symbol.asyncDispose]: async () => {
       await server.dispose();
-      await close();
+      await own?.close();
     },
   };
 }
