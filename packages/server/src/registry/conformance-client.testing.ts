@@ -68,7 +68,7 @@ export class ConformanceClient {
     const { putsLast = false, isOutOfOrder = false } = options;
     let url = await this.#begin(path);
     for (let start = 0; start < blob.bytes.length; start += CHUNK) {
-      if (isOutOfOrder) url = await this.#sendMisfit(url, blob, start);
+      if (isOutOfOrder) url = await this.#sendMisfit(url, blob, start, putsLast);
       const chunk = chunkAt(blob, start);
       const isLast = start + CHUNK >= blob.bytes.length;
       if (isLast && putsLast)
@@ -81,10 +81,12 @@ export class ConformanceClient {
   }
 
   /** Sends a chunk from another place than `start`, and asks where the upload stands. */
-  async #sendMisfit(url: URL, blob: Content, start: number): Promise<URL> {
+  async #sendMisfit(url: URL, blob: Content, start: number, putsLast: boolean): Promise<URL> {
     const ahead = start + CHUNK;
-    const misfit = chunkAt(blob, ahead < blob.bytes.length ? ahead : 0);
-    await this.send("PATCH", url, { ...misfit, status: 416 });
+    const place = ahead < blob.bytes.length ? ahead : 0;
+    const misfit = { ...chunkAt(blob, place), status: 416 };
+    const closes = putsLast && place + CHUNK >= blob.bytes.length;
+    await (closes ? this.send("PUT", withDigest(url, blob), misfit) : this.send("PATCH", url, misfit));
     const answer = await this.send("GET", url, { status: 204 });
     const range = answer.headers.get("range") ?? "";
     // An upload that has nothing yet has no range to speak of.
