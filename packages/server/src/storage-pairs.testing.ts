@@ -35,14 +35,26 @@ export type MakeStorage = (t: TestContext) => Promise<StorageUnderTest | undefin
  *
  * A process of its own is told `storage.database.place` (a path or URL) and `storage.blobs` (a folder or the options of `openS3Store`).
  * @param suite declares tests; what it declares is in a `describe` named after the pair
+ * @param pairs Default: all four. Suites of many slow tests take two, so that each engine has its turn
  */
-export function forEachStorage(suite: (make: MakeStorage, pair: string) => void): void {
-  for (const database of ["sqlite", "postgresql"] as const)
-    for (const blobs of ["filesystem", "s3"] as const) {
-      const pair = `${names[database]} and ${names[blobs]}`;
-      describe(`on ${pair}`, () => suite(storageMaker(database, blobs), pair));
-    }
+export function forEachStorage(
+  suite: (make: MakeStorage, pair: string) => void,
+  pairs: readonly StoragePair[] = allPairs,
+): void {
+  for (const [database, blobs] of pairs) {
+    const pair = `${names[database]} and ${names[blobs]}`;
+    describe(`on ${pair}`, () => suite(storageMaker(database, blobs), pair));
+  }
 }
+
+type StoragePair = readonly [database: DatabaseKind, blobs: BlobPlace["kind"]];
+
+const allPairs: readonly StoragePair[] = [
+  ["sqlite", "filesystem"],
+  ["sqlite", "s3"],
+  ["postgresql", "filesystem"],
+  ["postgresql", "s3"],
+];
 
 const names = { sqlite: "SQLite", postgresql: "PostgreSQL", filesystem: "files", s3: "S3" } as const;
 

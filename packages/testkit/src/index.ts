@@ -21,6 +21,8 @@ export { startPostgresql } from "./postgresql.ts";
 export type { Postgresql } from "./postgresql.ts";
 export { startS3Server } from "./s3-server.ts";
 export type { S3Server } from "./s3-server.ts";
+export { startServerProcess } from "./server-process.ts";
+export type { ServerProcess, ServerProcessOptions } from "./server-process.ts";
 export { startPodmanService } from "./podman-service.ts";
 export type { PodmanService } from "./podman-service.ts";
 export { startLoopbackServer } from "./loopback-server.ts";

