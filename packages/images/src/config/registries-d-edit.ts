@@ -1,9 +1,10 @@
 /**
- * Changes to one registries.d file: a section set or taken out, with the comments and the order of everything else kept. (A comment on the line of a mapping's name
- * moves to the line below, and indentation becomes even: that much the YAML library does not keep.)
+ * Changes to one registries.d file: a section set or taken out, with the comments, the order and the layout of everything else kept. (What the
+ * YAML library cannot write with the same characters, as a number of the old kind or a key after `?`, gives the whole file the library's own layout.)
  */
 import { PolicyError } from "@signet/core";
-import { type Document, type Pair, YAMLMap, isMap, isScalar, parseDocument } from "yaml";
+import { type Document, type Pair, Scalar, YAMLMap, isMap, isNode, isScalar, parseDocument } from "yaml";
+import { keepLayout } from "./kept-layout.ts";
 import {
   type LookasideKey,
   type RegistriesDFile,
@@ -85,16 +86,23 @@ function saysSo(section: RegistriesDSection | undefined, change: StoreChange): b
 }
 
 class FileEditor {
-  readonly #text: string;
-  readonly #document: Document;
+  readonly #hasCrlf: boolean;
+  #text: string;
+  #document: Document;
+  /** The file as the library writes it unchanged. */
+  #rewritten: string;
 
   constructor(bytes: Uint8Array) {
-    this.#text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    this.#hasCrlf = text.includes("\r\n");
+    this.#text = text.replaceAll("\r\n", "\n");
     this.#document = parseDocument(this.#text, { prettyErrors: false, uniqueKeys: false });
+    this.#rewritten = this.#render();
   }
 
   /** @returns false when an alias or a merged mapping stands where the section should */
   set(namespace: string | undefined, change: StoreChange): boolean {
+    this.#openEmpty(namespace === undefined ? [DEFAULT_KEY] : ["docker", namespace]);
     const section = this.#mapAt(this.#parentOf(namespace, true), namespace ?? DEFAULT_KEY, true);
     if (section === undefined) return false;
     const present = (key: string): boolean => findPair(section, key) !== undefined;
@@ -115,21 +123,72 @@ class FileEditor {
     const top = this.#document.contents;
     this.#take(parent, pair, parent === top);
     // A mapping without members can only be written as {}, and then says nothing that its absence does not.
-    if (parent === top || parent.items.length > 0 || !isMap(top) || hasText(parent.comment)) return;
+    if (parent === top || parent.items.length > 0 || !isMap(top)) return;
     const docker = findPair(top, "docker");
-    if (docker !== undefined) this.#take(top, docker, true);
+    if (docker === undefined) return;
+    const above = this.#hasCommentOnLine(docker) ? parent.commentBefore : undefined;
+    const comment = [above, parent.comment].filter(hasText).join("\n");
+    if (comment === "") return this.#take(top, docker, true);
+    const nothing = new Scalar(null);
+    nothing.source = "";
+    nothing.comment = comment;
+    docker.value = nothing;
+  }
+
+  /** A mapping that was written as {} with a comment behind it is nothing with the same comment. */
+  #openEmpty(path: readonly string[]): void {
+    let map: unknown = this.#document.contents;
+    for (const key of path) {
+      if (!isMap(map) || map.flow === true) return;
+      const value: unknown = findPair(map, key)?.value;
+      if (isMap(value) && value.items.length === 0 && hasText(value.comment) && value.anchor === undefined) {
+        const [start, end] = value.range!;
+        this.#text = this.#text.slice(0, start).replace(/ $/, "") + this.#text.slice(end);
+        this.#document = parseDocument(this.#text, { prettyErrors: false, uniqueKeys: false });
+        this.#rewritten = this.#render();
+        return;
+      }
+      map = value;
+    }
+  }
+
+  #hasCommentOnLine({ key }: Pair): boolean {
+    const end = isScalar(key) ? key.range?.[1] : undefined;
+    return end !== undefined && /^[^\n]*\s#/.test(this.#text.slice(end));
+  }
+
+  /** What stands behind a pair, no deeper than its name, and belongs to what follows: the library counts it to the pair when a deeper comment comes before. */
+  #commentsBehind(pair: Pair, next: Pair | undefined): string | undefined {
+    const start = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
+    if (start === undefined) return undefined;
+    const column = start - (this.#text.lastIndexOf("\n", start - 1) + 1);
+    const nextStart = next !== undefined && isScalar(next.key) ? next.key.range?.[0] : undefined;
+    const end = nextStart ?? (isNode(pair.value) ? pair.value.range?.[2] : undefined) ?? start;
+    const lines = this.#text.slice(start, end).split("\n").slice(1);
+    const behind = lines
+      .slice(lines.findLastIndex((line) => !/^\s*(?:#|$)/.test(line)) + 1)
+      .filter((line) => /#/.test(line));
+    const known = next !== undefined && isScalar(next.key) ? (next.key.commentBefore?.match(/^.+$/gm)?.length ?? 0) : 0;
+    const lost = behind.slice(0, behind.length - known).filter((line) => line.indexOf("#") <= column);
+    return lost.length === 0 ? undefined : lost.map((line) => line.slice(line.indexOf("#") + 1)).join("\n");
   }
 
   /** Takes a pair out. The comment above one at the top level is as likely about the whole file, and stays. */
   #take(map: YAMLMap, pair: Pair, keepComment: boolean): void {
     const at = map.items.indexOf(pair);
+    const behind = this.#commentsBehind(pair, map.items[at + 1]);
     map.items.splice(at, 1);
+    const next = map.items[at]?.key;
+    if (behind !== undefined) {
+      if (isScalar(next)) next.commentBefore = [behind, next.commentBefore].filter(hasText).join("\n");
+      else map.comment = [behind, map.comment].filter(hasText).join("\n");
+    }
     const comment = isScalar(pair.key) ? pair.key.commentBefore : undefined;
     if (!keepComment || !hasText(comment)) return;
-    const next = map.items[at]?.key;
+    const isApart = isScalar(next) && next.spaceBefore === true && hasText(next.commentBefore);
     if (at === 0 && isScalar(next)) next.spaceBefore = false;
     const holder = isScalar(next) ? next : this.#document;
-    holder.commentBefore = [comment, holder.commentBefore].filter(hasText).join("\n");
+    holder.commentBefore = [comment, holder.commentBefore].filter(hasText).join(isApart ? "\n\n" : "\n");
   }
 
   /** The new text, held against the old: every other section says what it said. */
@@ -140,14 +199,10 @@ class FileEditor {
     isRight: (section: RegistriesDSection | undefined) => boolean,
   ): Uint8Array {
     try {
-      const indent = /^( {1,10})\S/m.exec(this.#text.replaceAll(/^ *#.*$/gm, ""))?.[1]?.length ?? DEFAULT_INDENT;
       const top = this.#document.contents;
       if (isMap(top) && top.items.length === 0) this.#document.contents = null;
-      let text = this.#document.toString({ lineWidth: 0, indent, flowCollectionPadding: /\{ \S/.test(this.#text) });
-      // The library has a word for nothing; the format needs none.
-      if (this.#document.contents === null) text = text.replace(/^null\n/m, "");
-      if (this.#text.includes("\r\n")) text = text.replaceAll("\n", "\r\n");
-      const bytes = new TextEncoder().encode(text);
+      const text = this.#withLayout(this.#render());
+      const bytes = new TextEncoder().encode(this.#hasCrlf ? text.replaceAll("\n", "\r\n") : text);
       const after = parseRegistriesDFile(bytes, file);
       if (isRight(sectionOf(after, namespace)) && summary(after, namespace) === summary(before, namespace))
         return bytes;
@@ -155,6 +210,21 @@ class FileEditor {
       throw entangled(file, namespace, cause);
     }
     throw entangled(file, namespace, undefined);
+  }
+
+  #render(): string {
+    const indent = /^( {1,10})\S/m.exec(this.#text.replaceAll(/^ *#.*$/gm, ""))?.[1]?.length ?? DEFAULT_INDENT;
+    const flowCollectionPadding = /\{ \S/.test(this.#text);
+    const text = this.#document.toString({ lineWidth: 0, indent, flowCollectionPadding });
+    // The library has a word for nothing; the format needs none.
+    return this.#document.contents === null ? text.replace(/^null\n/m, "") : text;
+  }
+
+  /** The library's text in the layout of the file, unless it would say something else there. */
+  #withLayout(text: string): string {
+    const wanted = meaning(text);
+    const laidOut = keepLayout(this.#text, withPropertiesFirst(this.#rewritten), withPropertiesFirst(text));
+    return laidOut.find((candidate) => meaning(candidate) === wanted) ?? text;
   }
 
   #parentOf(namespace: string | undefined, make: boolean): YAMLMap | undefined {
@@ -181,8 +251,28 @@ class FileEditor {
     // A mapping that was written as {} would go on as one line.
     parent.flow &&= parent.items.length > 0;
     if (pair === undefined) parent.items.push(this.#document.createPair(key, map));
-    else pair.value = map;
+    else {
+      this.#moveComment(pair, map, parent.items[parent.items.indexOf(pair) + 1]?.key);
+      pair.value = map;
+    }
     return map;
+  }
+
+  /** The comment of a value that was nothing: on the name's line it is about the mapping, below about what follows. */
+  #moveComment(pair: Pair, map: YAMLMap, next: unknown): void {
+    const comment = isScalar(pair.value) ? pair.value.comment : undefined;
+    if (!hasText(comment)) return;
+    const [first, ...others] = comment.split("\n") as [string, ...string[]];
+    if (!isScalar(next)) {
+      map.commentBefore = comment;
+      return;
+    }
+    const isOnLine = this.#hasCommentOnLine(pair);
+    if (isOnLine) map.commentBefore = first;
+    const rest = isOnLine ? others : [first, ...others];
+    if (rest.length === 0) return;
+    next.commentBefore = [rest.join("\n"), next.commentBefore].filter(hasText).join("\n");
+    next.spaceBefore = false;
   }
 
   #put(section: YAMLMap, key: string, value: string | boolean): void {
@@ -219,6 +309,17 @@ function summary(file: RegistriesDFile, without: string | undefined): string {
       useSigstoreAttachments?.value ?? null,
     ]);
   return JSON.stringify(sections);
+}
+
+/** Anchors and tags of mappings before the comments that the library puts between them and the name. */
+function withPropertiesFirst(text: string): string {
+  return text.replaceAll(/:((?:\n *#.*)+)\n *([&!]\S+)(?=\n)/g, ": $2$1");
+}
+
+/** What a text says, unknown keys included; undefined for one that does not parse. */
+function meaning(text: string): string | undefined {
+  const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false });
+  return document.errors.length > 0 ? undefined : JSON.stringify(document.toJS());
 }
 
 /** Neither a key nor a comment. */
