@@ -10,9 +10,9 @@ const basic = `Basic ${Buffer.from(`${testAdmin.user}:${testAdmin.password}`).to
 interface Bench {
   readonly dir: TempDir;
   readonly data: string;
-  admin(...words: readonly string[]): Promise<SignetRun>;
+  readonly admin: (...words: readonly string[]) => Promise<SignetRun>;
   /** Runs a command of `admin` that must succeed. */
-  succeed(...words: readonly string[]): Promise<string>;
+  readonly succeed: (...words: readonly string[]) => Promise<string>;
 }
 
 function setUp(): Bench {

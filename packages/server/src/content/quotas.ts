@@ -15,7 +15,7 @@ export async function refuseOverQuota(writer: Writer, repositoryId: number): Pro
     .where("id", "=", repositoryId)
     .executeTakeFirstOrThrow();
   if (row.quota_bytes === null) return;
-  const { rows } = await sql<{ bytes: number }>`
+  const { rows } = await sql<{ bytes: number | string }>`
     select coalesce(sum(size), 0) as bytes from blob where digest in (
       select unit_key from membership where repository_id = ${repositoryId} and unit_kind = 'blob'
         and version_added <= ${row.latest_version}
