@@ -129,6 +129,21 @@ void describe("dir: destinations", () => {
     assert.deepEqual(await readSignatures(path, image.top.digest), []);
   });
 
+  void it("give back each signature once that a killed writer left in two places", async (t) => {
+    const path = join(makeFolder(t), "image");
+    const image = contractImage();
+    await store(path, image, ["one", "two"]);
+    // Killed after the new image was in force, and its signatures were at their places and behind the old ones.
+    await writeFile(join(path, "signature-3"), "one");
+    await writeFile(join(path, "signature-4"), "two");
+    await using destination = await openDir(path);
+    const held = await destination.heldSignatures(image.top.digest, { top: true });
+    assert.deepEqual(
+      held.map((bytes) => new TextDecoder().decode(bytes)),
+      ["one", "two"],
+    );
+  });
+
   void it("write into a folder on a mount point of its own", async (t) => {
     const path = makeFolder(t);
     // A process in a mount name space of its own, where the folder cannot be renamed.

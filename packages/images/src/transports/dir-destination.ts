@@ -117,13 +117,14 @@ class DirDestination implements ImageDestination {
     if (instance) this.#digests.add(digest);
   }
 
-  /** Of the image that is replaced, as long as it is the same one. */
+  /** Of the image that is replaced, as long as it is the same one; each once, since a writer that was killed may have left some in two places. */
   async heldSignatures(digest: Digest, options: { readonly top: boolean }): Promise<readonly Uint8Array[]> {
     const { path, entries } = this.#folder;
     if (entries === undefined) return [];
     if (options.top && !(await this.#isOld(digest))) return [];
     const { signatures } = await readDirSignatures(path, options.top ? undefined : digest);
-    return signatures.map(({ bytes }) => bytes).filter((bytes) => !isAboutAnother(bytes, digest));
+    const own = signatures.map(({ bytes }) => bytes).filter((bytes) => !isAboutAnother(bytes, digest));
+    return own.filter((bytes, index) => own.findIndex((one) => Buffer.compare(one, bytes) === 0) === index);
   }
 
   async #isOld(digest: Digest): Promise<boolean> {
