@@ -137,7 +137,7 @@ void describe("dir: destinations", () => {
     await writeFile(join(path, "signature-3"), "one");
     await writeFile(join(path, "signature-4"), "two");
     await using destination = await openDir(path);
-    const held = await destination.heldSignatures(image.top.digest, { top: true });
+    const held = await destination.heldSignatures!(image.top.digest, { top: true });
     assert.deepEqual(
       held.map((bytes) => new TextDecoder().decode(bytes)),
       ["one", "two"],
