@@ -100,7 +100,7 @@ export const command: Command = {
   summary: "Copy an image under the policy, with its signatures",
   description: [
     "Copies an image byte for byte; docker-archive: and docker-daemon: get its config and its unpacked layers. The policy judges the source first; nothing is written unless it accepts. Every byte is hashed as it arrives, signatures are carried along and laid beside those that the destination has, and nothing has the destination's name before everything is there.",
-    "Docker manifests become OCI ones on their way to oci: and oci-archive:, which hold nothing else, or with --format. That changes the digest, so it is refused for a signed image unless its signatures are left behind.",
+    "Docker manifests become OCI ones on their way to oci: and oci-archive:, which hold nothing else, or with --format. That changes the digest, so it is refused for a signed image unless its signatures are left behind. Attestations, SBOMs and other referrers speak of the old digest and stay behind, with a warning that counts them; to keep them, copy to docker:// or dir: without --format, or attach new ones.",
     "Exit status 1 means that the policy rejected the image.",
   ],
   arguments: [

@@ -1,5 +1,6 @@
 /**
- * Scopes that parse and can never match, because images are compared in normal form (policy-json, section 3): what is wrong with them, and what was probably meant.
+ * A scope that somebody is about to write (`trust set`): why it should not be written, also where no reader would take it, and which scope of which transport was probably
+ * meant. A policy that exists is the matter of `scope-suggestion.ts`: there readers have taken the scope, the transport stands, and a fix must say whether it governs more.
  */
 import { FormatError } from "../errors.ts";
 import { formatReference, parseReference } from "../reference/reference.ts";

@@ -1,4 +1,7 @@
-/** Scopes that parse and never match: what is wrong with them, and which scope was meant (policy-json, section 3). */
+/**
+ * Scopes of a policy or registries.d that exists (lints): those that parse and never match, what is wrong with them, which scope of the same transport was meant, and whether that
+ * one governs more (policy-json, section 3). What somebody is about to write is the matter of `scope-advice.ts`, which also looks at what no reader takes and at other transports.
+ */
 import { tryParseDigest } from "../bytes/digest.ts";
 import { FormatError } from "../errors.ts";
 import { parseReference, referenceName } from "../reference/reference.ts";

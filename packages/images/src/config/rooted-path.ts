@@ -1,4 +1,7 @@
-/** Paths of another machine whose files lie below a folder here. */
+/**
+ * Paths of another machine whose files lie below a folder here: for reading. Nothing is said of what stands there, a missing file or a link that leads nowhere is left to
+ * whoever opens it, and nothing is awaited. Commands that write follow links by `tree-path.ts`, which is strict about them.
+ */
 import { lstatSync, readlinkSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { StoreError } from "@signet/core";

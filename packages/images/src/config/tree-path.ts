@@ -1,4 +1,8 @@
-/** Where a path of a file tree leads, when the tree is this machine's or the root folder of another. */
+/**
+ * Where a path of a file tree leads, when the tree is this machine's or the root folder of another: for commands that are about to write there. They need to know what
+ * stands at the end and whether a link led to it, and a link that leads nowhere is an error. Reading, where what is missing is no error and key files are read without
+ * awaiting, is the matter of `rooted-path.ts`.
+ */
 import { lstat, readlink } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import type { Stats } from "node:fs";

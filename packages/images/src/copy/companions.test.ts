@@ -271,6 +271,50 @@ void describe("copyImage, of what belongs to an image", () => {
     assert.equal(to.manifest("app", "1"), undefined);
   });
 
+  void it("leaves behind what belongs to a converted manifest, counts it and says the way out", async (t) => {
+    const { from, to, folder, copy } = await setUp(t);
+    const image = await buildTestImage({ format: "docker" });
+    const all = await pushAll(from, image);
+    const source = `docker://${from.host}/app:1`;
+    for (const [destination, options, way] of [
+      [`oci:${folder}/layout:1`, {}, "to docker:// or dir:"],
+      [`docker://${to.host}/app:1`, { format: "oci" }, "without --format"],
+      // The old digest keeps them here, the new one has none.
+      [`docker://${from.host}/app:oci`, { format: "oci" }, "without --format"],
+    ] as const) {
+      const { companions, warnings, digest } = await copy(source, destination, options);
+      // Signatures, attestation and its signature, SBOM, and four referrers.
+      assert.deepEqual(companions, { tags: 0, referrers: 0, present: 0, leftBehind: 8, warnings: [] });
+      assert.deepEqual(warnings, [
+        `8 artifacts (signatures, attestations, SBOMs and other referrers) are about digests that the conversion to OCI changed: left behind; copy without conversion (${way}; --preserve-digests refuses any), or make them anew and attach to ${digest}`,
+      ]);
+    }
+    assert.equal(to.manifest("app", all["spdx"]!), undefined);
+    const one = await copy(source, `docker://${to.host}/app:2`, { format: "oci", companions: "signatures" });
+    // Cosign's, notation's, the bundle.
+    assert.match(one.warnings.join("\n"), /^3 artifacts /);
+    for (const options of [{ companions: "none" }, { companions: "signatures", removeSignatures: true }] as const) {
+      const none = await copy(source, `docker://${to.host}/app:3`, { format: "oci", ...options });
+      assert.deepEqual([none.warnings, none.companions.leftBehind], [[], 0]);
+    }
+    await assert.rejects(copy(source, `oci:${folder}/kept:1`, { preserveDigests: true }), {
+      code: "conversion-refused",
+    });
+    const whole = await copy(source, `docker://${to.host}/app:4`);
+    assert.deepEqual([whole.warnings, whole.companions.tags + whole.companions.referrers], [[], 8]);
+  });
+
+  void it("has no warning for a conversion of what nothing belongs to, and fails when that cannot be told", async (t) => {
+    const { from, folder, copy } = await setUp(t);
+    await pushTestImage(from, "app:1", await buildTestImage({ format: "docker" }));
+    const source = `docker://${from.host}/app:1`;
+    assert.deepEqual((await copy(source, `oci:${folder}/layout:1`)).warnings, []);
+    from.addFaults({ path: /\/referrers\//, status: 503, times: Infinity });
+    await assert.rejects(copy(source, `oci:${folder}/other:1`), { status: 503, hint: /--companions none/ });
+    assert.ok(!existsSync(`${folder}/other`));
+    await copy(source, `oci:${folder}/other:1`, { companions: "none" });
+  });
+
   void it("refuses a chain of referrers without end", async (t) => {
     const { from, to, copy } = await setUp(t);
     const image = await buildTestImage();

@@ -62,13 +62,15 @@ export interface CompanionResult {
   readonly referrers: number;
   /** How many of both the destination had already. */
   readonly present: number;
-  /** How many there was no place for. */
+  /** How many there was no place for, and how many speak of a digest that a conversion changed. */
   readonly leftBehind: number;
   readonly warnings: readonly string[];
 }
 
 /** What a copy will carry along; found before anything is written. */
 export interface CompanionPlan {
+  /** How many belong to manifests that are converted: they speak of the old digest, and stay behind. */
+  readonly outdated: number;
   /**
    * The signatures of a manifest that the destination is to be given as such. Without those that travel under their tag; with those that do not because the destination
    * has no tags, such as a dir: image.
@@ -95,24 +97,27 @@ interface Companion {
  * signature is one is for a policy to say.
  *
  * Costs four requests for each manifest in a registry (five for the first where there is no referrers API), and as many for each companion but signatures. A copy within one
- * repository costs none.
+ * repository costs none, unless it converts.
  *
  * @param manifests those that are copied unchanged
+ * @param converted those whose bytes change, as the source has them: what belongs to them is counted, and never carried along
  * @throws StoreError, FormatError with the hint `--companions none` whenever it cannot be told what there is, or it is more than can be: a proof is not lost in silence
  */
 export async function planCompanions(
   source: ImageSource,
   destination: ImageDestination,
   manifests: readonly RawManifest[],
+  converted: readonly RawManifest[],
   options: CompanionOptions,
 ): Promise<CompanionPlan> {
   const selection = options.companions ?? "all";
   const nothing = selection === "none" || (selection === "signatures" && options.removeSignatures === true);
-  if (nothing || manifests.length === 0 || source.companions === undefined || isSameRepository(source, destination))
-    return emptyPlan;
+  const images = isSameRepository(source, destination) ? [] : manifests.map(nameOf);
+  if (nothing || images.length + converted.length === 0 || source.companions === undefined) return emptyPlan;
   const search = new Search(source, options);
-  const found = await searchAll(search, manifests.map(nameOf));
-  return new Plan(source, destination, { found, warnings: search.warnings }, new Set(manifests.map(nameOf)), options);
+  const found = await searchAll(search, images);
+  const outdated = (await searchAll(search, converted.map(nameOf))).length;
+  return new Plan(source, destination, { found, outdated, warnings: search.warnings }, new Set(images), options);
 }
 
 /** The first one alone: it tells whether the registry has the referrers API. The others side by side. */
@@ -126,6 +131,7 @@ async function searchAll(search: Search, digests: readonly Digest[]): Promise<re
       throw withCompanionsHint(error, digest);
     }
   };
+  if (digests.length === 0) return [];
   await visit(0);
   const queue = digests.keys();
   queue.next();
@@ -138,6 +144,7 @@ async function searchAll(search: Search, digests: readonly Digest[]): Promise<re
 }
 
 const emptyPlan: CompanionPlan = {
+  outdated: 0,
   signaturesFor: async (_manifest, blobs) => blobs,
   store: async () => ({ tags: 0, referrers: 0, present: 0, leftBehind: 0, warnings: [] }),
 };
@@ -266,6 +273,7 @@ class Search {
 }
 
 class Plan implements CompanionPlan {
+  readonly outdated: number;
   readonly #source: ImageSource;
   readonly #destination: ImageDestination;
   readonly #options: CompanionOptions;
@@ -278,7 +286,7 @@ class Plan implements CompanionPlan {
   constructor(
     source: ImageSource,
     destination: ImageDestination,
-    search: { readonly found: readonly Companion[]; readonly warnings: Set<string> },
+    search: { readonly found: readonly Companion[]; readonly outdated: number; readonly warnings: Set<string> },
     images: ReadonlySet<Digest>,
     options: CompanionOptions,
   ) {
@@ -286,6 +294,7 @@ class Plan implements CompanionPlan {
     this.#destination = destination;
     this.#options = options;
     this.#warnings = search.warnings;
+    this.outdated = search.outdated;
     const kept: Companion[] = [];
     for (const companion of search.found) {
       const { suffix, subject, manifest } = companion;
@@ -339,7 +348,7 @@ class Plan implements CompanionPlan {
       for (const companion of companions)
         if (companion.suffix !== undefined) present += await this.#storeTagged(companion);
     }
-    return { ...counts, present, leftBehind: this.#leftBehind, warnings: [...this.#warnings] };
+    return { ...counts, present, leftBehind: this.#leftBehind + this.outdated, warnings: [...this.#warnings] };
   }
 
   /** @returns how many were there already */

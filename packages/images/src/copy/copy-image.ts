@@ -2,7 +2,7 @@ import type { Digest } from "@signet/core";
 import type { ImageDestination, ImageSource, RawManifest } from "../transports/transport.ts";
 import { transferBlobs } from "./blob-transfer.ts";
 import { planCompanions } from "./companions.ts";
-import { type Conversion, convertItems } from "./convert-items.ts";
+import { type Conversion, convertItems, formatNames } from "./convert-items.ts";
 import { type CopyItem, collectBlobs, nameOf, selectItems } from "./copy-items.ts";
 import type { CopyOptions, CopyResult } from "./copy-options.ts";
 import { type SignedItem, collectSignatures, planSigning, readCarried, refuseInvalidation } from "./copy-signatures.ts";
@@ -38,7 +38,7 @@ export async function copyImage(
   checkDigestKept(destination, top, options);
   checkName(destination, top);
   const blobs = collectBlobs(items);
-  const companions = await planCompanions(source, destination, unchanged(fetched, conversion), options);
+  const companions = await planCompanions(source, destination, ...byConversion(fetched, conversion), options);
   const carried = await readCarried(source, destination, fetched, companions, options);
   refuseInvalidation(fetched, carried, conversion);
   if (format !== undefined) options.onProgress?.({ kind: "converted", format, digest: top.manifest.digest });
@@ -67,19 +67,33 @@ export async function copyImage(
       made: count((item) => item.made),
     },
     companions: accompanied,
-    warnings: [...(nameChange === undefined ? [] : [nameChange]), ...describeLeftBehind(conversion, options)],
+    warnings: [
+      ...(nameChange === undefined ? [] : [nameChange]),
+      ...describeOutdated(companions.outdated, conversion, options),
+    ],
   };
 }
 
-/** What belongs to a manifest is about its digest, and cannot follow it through a conversion. */
-function unchanged(items: readonly CopyItem[], { changed }: Conversion): readonly RawManifest[] {
-  return items.map(({ manifest }) => manifest).filter(({ digest }) => !changed.has(digest));
+/** The manifests that stay as they are, and those that do not: what belongs to a manifest is about its digest, and cannot follow it through a conversion. */
+function byConversion(
+  items: readonly CopyItem[],
+  { changed }: Conversion,
+): readonly [unchanged: readonly RawManifest[], converted: readonly RawManifest[]] {
+  const manifests = items.map(({ manifest }) => manifest);
+  return [
+    manifests.filter(({ digest }) => !changed.has(digest)),
+    manifests.filter(({ digest }) => changed.has(digest)),
+  ];
 }
 
-function describeLeftBehind({ changed }: Conversion, { companions }: CopyOptions): readonly string[] {
-  if (changed.size === 0 || companions === "none") return [];
+function describeOutdated(count: number, { items, format }: Conversion, options: CopyOptions): readonly string[] {
+  if (count === 0) return [];
+  const isOne = count === 1;
+  const what = `${count} ${isOne ? "artifact" : "artifacts"} (signatures, attestations, SBOMs and other referrers)`;
+  const without = options.format === undefined ? "to docker:// or dir:" : "without --format";
   return [
-    "attestations, SBOMs and other referrers of a converted image are about its old digest; none were carried along",
+    `${what} ${isOne ? "is about a digest" : "are about digests"} that the conversion to ${formatNames[format!]} changed: left behind; copy without conversion (${without}; ` +
+      `--preserve-digests refuses any), or make ${isOne ? "it" : "them"} anew and attach to ${items.at(-1)!.manifest.digest}`,
   ];
 }
 

@@ -32,7 +32,7 @@ export interface CopyOptions {
   readonly format?: ManifestFormat;
   /** Leaves the source's signatures behind; those that the destination has stay. */
   readonly removeSignatures?: boolean;
-  /** What comes along that lies beside the image: cosign's signatures, attestations, SBOMs, and referrers. Default: all that the destination has a place for. */
+  /** What comes along that lies beside the image: cosign's signatures, attestations, SBOMs, and referrers. Default: all that the destination has a place for. What belongs to a converted manifest never does. */
   readonly companions?: CompanionSelection | undefined;
   /** Fails rather than convert anything. */
   readonly preserveDigests?: boolean;
