@@ -16,12 +16,15 @@ test("links inside a tree are followed as its own system would, and nothing lead
   symlinkSync("../usr/share", dir.join("root/etc/relative"));
   symlinkSync("../../../../..", dir.join("root/etc/up"));
   symlinkSync("absolute/x", dir.join("root/etc/chain"));
+  symlinkSync("absolute/../x", dir.join("root/etc/behind"));
   symlinkSync("loop", dir.join("root/etc/loop"));
   const root = dir.join("root");
   const found = (path: string): string => resolveInRoot(root, path);
   assert.equal(found("/etc/absolute/key"), dir.join("root/usr/share/key"));
   assert.equal(found("/etc/relative/key"), dir.join("root/usr/share/key"));
   assert.equal(found("/etc/chain"), dir.join("root/usr/share/x"));
+  // Up from where the link led, not from where it stands.
+  assert.equal(found("/etc/behind"), dir.join("root/usr/x"));
   assert.equal(found("/etc/up/key"), dir.join("root/key"));
   assert.equal(found("/../../key"), dir.join("root/key"));
   assert.equal(found("no/such/../key"), dir.join("root/no/key"));

@@ -11,42 +11,51 @@ import type { HostEnvironment } from "./host-environment.ts";
 const MAX_LINKS = 40;
 
 /**
- * Where the file lies here that the other machine calls `path`. Symbolic links are followed as they would be there: an absolute one starts at the tree's own
- * root, and `..` never leads out of it. What does not exist is not an error here.
+ * Where the file lies here that the other machine calls `path`. Symbolic links are followed as they would be there, one part of the path after the other: an absolute one
+ * starts at the tree's own root, and `..` goes up from where the links before it led, and never out of the tree. What does not exist is not an error here.
  * @param root folder of the tree
  * @param path absolute, or relative to the tree's root
  * @throws StoreError `file-unreadable` for links without end
  */
 export function resolveInTree(root: string, path: string): string {
-  let wanted = resolve("/", path);
-  for (let links = 0; links <= MAX_LINKS; links++) {
-    const link = firstLink(root, wanted);
-    if (link === undefined) return join(root, wanted);
-    wanted = resolve(dirname(link.path), link.target, `.${link.rest}`);
+  let reached = "/";
+  // In `path` itself `..` is a matter of writing, as it is where paths are joined before they are opened.
+  const ahead = partsOf(resolve("/", path)).toReversed();
+  for (let links = 0; ahead.length > 0;) {
+    const part = ahead.pop()!;
+    if (part === "..") {
+      reached = dirname(reached);
+      continue;
+    }
+    const next = join(reached, part);
+    const target = readLink(join(root, next));
+    if (target === undefined) {
+      reached = next;
+      continue;
+    }
+    links += 1;
+    if (links > MAX_LINKS) {
+      throw new StoreError("file-unreadable", `${path} below ${root}: too many levels of symbolic links`, {
+        side: "local",
+      });
+    }
+    if (target.startsWith("/")) reached = "/";
+    ahead.push(...partsOf(target).toReversed());
   }
-  throw new StoreError("file-unreadable", `${path} below ${root}: too many levels of symbolic links`, {
-    side: "local",
-  });
+  return join(root, reached);
 }
 
-/** The first component of a path that is a symbolic link, with what stands behind it. */
-function firstLink(
-  root: string,
-  path: string,
-): { readonly path: string; readonly target: string; readonly rest: string } | undefined {
-  const names = path.split("/").filter((name) => name !== "");
-  let reached = "";
-  for (const name of names) {
-    reached += `/${name}`;
-    const here = join(root, reached);
-    try {
-      if (!lstatSync(here).isSymbolicLink()) continue;
-    } catch {
-      return undefined;
-    }
-    return { path: reached, target: readlinkSync(here), rest: path.slice(reached.length) };
+function partsOf(path: string): string[] {
+  return path.split("/").filter((part) => part !== "" && part !== ".");
+}
+
+/** What a symbolic link says; undefined for anything else, and for nothing. */
+function readLink(location: string): string | undefined {
+  try {
+    return lstatSync(location).isSymbolicLink() ? readlinkSync(location) : undefined;
+  } catch {
+    return undefined;
   }
-  return undefined;
 }
 
 /**
