@@ -1,4 +1,4 @@
-/** Which S3 server the tests use, where it is kept, and how it is made. See docs/decisions/0010-real-storage-in-tests.md. */
+/** Which S3 server the tests use, where it is kept, and how it is made. See docs/decisions/0011-real-storage-in-tests.md. */
 import { homedir } from "node:os";
 import { join } from "node:path";
 
