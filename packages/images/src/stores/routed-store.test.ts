@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, describe, it } from "node:test";
 import { type Digest, type Reference, parseReference, sha256Digest } from "@signet/core";
@@ -21,6 +21,8 @@ interface Stage {
   readonly reference: Reference;
   readonly store: SignatureStore;
   readonly explanation: readonly string[];
+  /** Where simple signing's signatures are written to. */
+  readonly folder: string;
 }
 
 async function makeStage(t: TestContext, section: string, signaturesExtension = false): Promise<Stage> {
@@ -42,13 +44,21 @@ async function makeStage(t: TestContext, section: string, signaturesExtension = 
     registriesD,
     clients,
   });
-  return { registry, reference, store, explanation };
+  return { registry, reference, store, explanation, folder: dir.join("store", `team/app@${digest.replace(":", "=")}`) };
 }
 
 const contents = async ({ store, reference }: Stage): Promise<Buffer[]> =>
   (await store.read(reference, digest)).signatures.map(({ bytes }) => Buffer.from(bytes));
 
 void describe("the store of an image in a registry", () => {
+  void it("tidies what a writer that was killed left behind", async (t) => {
+    const { store, reference, folder } = await makeStage(t, "{use-sigstore-attachments: true}");
+    await store.add(reference, digest, simple);
+    writeFileSync(join(folder, `.signature-2.signet-${"0".repeat(16)}`), simple);
+    await store.tidy?.(reference, digest);
+    assert.deepEqual(readdirSync(folder), ["signature-1"]);
+  });
+
   void it("reads attachments after the others, and writes each signature to the place of its kind", async (t) => {
     const stage = await makeStage(t, "{use-sigstore-attachments: true}");
     const { store, reference, registry } = stage;

@@ -17,6 +17,7 @@ class RoutedStore implements SignatureStore {
   readonly unwritable: string | undefined;
   readonly appendOnly: boolean;
   readonly readWritten?: (reference: Reference, digest: Digest) => Promise<SignatureReading>;
+  readonly tidy?: NonNullable<SignatureStore["tidy"]>;
   readonly noteDeletion?: NonNullable<SignatureStore["noteDeletion"]>;
   readonly forgetDeletion?: NonNullable<SignatureStore["forgetDeletion"]>;
   readonly readDeletions?: NonNullable<SignatureStore["readDeletions"]>;
@@ -29,6 +30,7 @@ class RoutedStore implements SignatureStore {
     this.label = simple.label;
     this.unwritable = simple.unwritable;
     this.appendOnly = simple.appendOnly ?? false;
+    if (simple.tidy !== undefined) this.tidy = (...args) => simple.tidy!(...args);
     // Attachments are found by the same digests; one note is enough.
     if (simple.noteDeletion !== undefined) this.noteDeletion = (...args) => simple.noteDeletion!(...args);
     if (simple.forgetDeletion !== undefined) this.forgetDeletion = (...args) => simple.forgetDeletion!(...args);
