@@ -45,9 +45,9 @@ async function dispatch(tokens: readonly string[], terminal: Terminal): Promise<
   return runCommand(command, invocation, terminal);
 }
 
-/** Commands have one to three words; the longer name wins. */
+/** Commands have one to four words; the longer name wins. */
 function nameOfCommand(tokens: readonly string[]): string | undefined {
-  const candidates = [3, 2, 1].map((length) => tokens.slice(0, length).join(" "));
+  const candidates = [4, 3, 2, 1].map((length) => tokens.slice(0, length).join(" "));
   return candidates.find((candidate) => commandNames.includes(candidate));
 }
 
