@@ -17,6 +17,7 @@ import { ConnectionGuard } from "./http/connection-guard.ts";
 import { endListener, listen, makeListener } from "./http/listener.ts";
 import { ServerMetrics } from "./http/metrics.ts";
 import { servePage } from "./http/own-pages.ts";
+import { type OwnPath, isOwnPath, ownRoutes } from "./http/own-routes.ts";
 import { ReadinessCheck } from "./http/readiness.ts";
 import { RequestLog } from "./http/request-log.ts";
 import { type ServerLog, makeServerLog } from "./http/server-log.ts";
@@ -24,6 +25,7 @@ import { TlsWatcher, readTlsPair } from "./http/tls-files.ts";
 import { type Exchange, answer } from "./registry/answer.ts";
 import { DataPlane } from "./registry/data-plane.ts";
 import { RegistryError } from "./registry/registry-error.ts";
+import { checkMethod } from "./registry/route-methods.ts";
 import { GarbageCollector } from "./garbage-collector.ts";
 import { SignatureRechecker } from "./signature-rechecker.ts";
 import { isRegistryName } from "./trust/pull-guard.ts";
@@ -248,8 +250,9 @@ class App {
   handleSide(request: IncomingMessage, response: ServerResponse): void {
     this.#run(request, response, async () => {
       const exchange = this.#exchangeOf(request, response);
-      const isServed = await this.#servePage(exchange, () => Promise.resolve(true));
-      if (!isServed) answerNothing(exchange);
+      const path = pathOf(request);
+      if (path !== "/healthz" && path !== "/metrics" && path !== "/readyz") return answerNothing(exchange);
+      await this.#answerOwn(exchange, path, () => Promise.resolve(true));
     });
   }
 
@@ -301,14 +304,16 @@ class App {
     }
     if (await this.#dataPlane.handle(request, response)) return;
     const exchange = this.#exchangeOf(request, response);
-    if (pathOf(request) === "/token") return await this.#token(exchange);
-    const isServed = await this.#servePage(exchange, () => this.#gate.mayAdminister(request));
-    if (!isServed) answerNothing(exchange);
+    const path = pathOf(request);
+    if (!isOwnPath(path)) return answerNothing(exchange);
+    await this.#answerOwn(exchange, path, () => this.#gate.mayAdminister(request));
   }
 
-  #servePage(exchange: Exchange, mayReadMetrics: () => Promise<boolean>): Promise<boolean> {
+  async #answerOwn(exchange: Exchange, path: OwnPath, mayReadMetrics: () => Promise<boolean>): Promise<void> {
+    checkMethod(ownRoutes[path].methods, exchange.request.method);
+    if (path === "/token") return await this.#token(exchange);
     const pages = { readiness: this.readiness, metrics: this.#metrics };
-    return servePage(pages, exchange, pathOf(exchange.request), mayReadMetrics);
+    await servePage(pages, exchange, path, mayReadMetrics);
   }
 
   #exchangeOf(request: IncomingMessage, response: ServerResponse): Exchange {

@@ -23,8 +23,8 @@ export interface TokenDoorOptions {
 }
 
 /**
- * Answers GET and POST.
- * @throws RegistryError 401, 405, 413, 429, 503; FormatError for what is malformed (400)
+ * Answers GET and POST; other methods were refused before.
+ * @throws RegistryError 401, 413, 429, 503; FormatError for what is malformed (400)
  */
 export async function serveToken(options: TokenDoorOptions, exchange: Exchange): Promise<void> {
   const { request } = exchange;
@@ -53,7 +53,6 @@ async function readRequest({ request, query }: Exchange): Promise<AskedToken> {
   if (request.method === "GET") {
     return { authorization, service: query.get("service") ?? undefined, scopes: query.getAll("scope") };
   }
-  if (request.method !== "POST") throw new RegistryError("UNSUPPORTED", undefined, { headers: { allow: "GET, POST" } });
   const type = (request.headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();
   if (type !== "application/x-www-form-urlencoded") {
     throw new FormatError(

@@ -2,26 +2,19 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { type Route, readRoute } from "../registry/route.ts";
+import { type OwnRoute, isOwnPath, ownRoutes } from "./own-routes.ts";
 
 /** What a request was about: the data plane's kinds of resource, our own pages, or `other`, malformed paths included. */
-export type RouteLabel = Route["kind"] | "health" | "metrics" | "other" | "token";
+export type RouteLabel = Route["kind"] | OwnRoute["label"] | "other";
 
 const knownMethods: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"]);
 
 /** Seconds: from a read that is in memory to the upload of a large layer. */
 const durationBuckets: readonly number[] = [0.001, 0.005, 0.025, 0.1, 0.5, 2, 10, 60, 300];
 
-const ownPages: ReadonlyMap<string, RouteLabel> = new Map([
-  ["/healthz", "health"],
-  ["/metrics", "metrics"],
-  ["/readyz", "health"],
-  ["/token", "token"],
-]);
-
 /** What a request's path is about. */
 export function routeLabel(path: string): RouteLabel {
-  const own = ownPages.get(path);
-  if (own !== undefined) return own;
+  if (isOwnPath(path)) return ownRoutes[path].label;
   try {
     return readRoute(path)?.kind ?? "other";
   } catch {

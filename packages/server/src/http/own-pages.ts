@@ -1,7 +1,10 @@
-/** Pages of the server about itself: `/healthz`, `/readyz`, `/metrics`. */
-import { type Exchange, answer, answerJson, jsonAnswer, sendAnswer } from "../registry/answer.ts";
+/** Pages of the server about itself: `/healthz`, `/readyz`, `/metrics`, `/openapi.json`. */
+import { createHash } from "node:crypto";
+import { openApiDocument } from "../openapi/document.ts";
+import { type CompleteAnswer, type Exchange, answer, answerJson, jsonAnswer, sendAnswer } from "../registry/answer.ts";
 import { RegistryError } from "../registry/registry-error.ts";
 import type { ServerMetrics } from "./metrics.ts";
+import type { OwnPath } from "./own-routes.ts";
 import type { ReadinessCheck } from "./readiness.ts";
 
 export interface OwnPages {
@@ -10,36 +13,47 @@ export interface OwnPages {
 }
 
 /**
- * Answers one of these pages.
+ * Answers GET or HEAD of one of these pages.
  * @param mayReadMetrics asked for `/metrics` alone
- * @returns false for any other path: then nothing was answered
  */
 export async function servePage(
   pages: OwnPages,
   exchange: Exchange,
-  path: string,
+  path: Exclude<OwnPath, "/token">,
   mayReadMetrics: () => Promise<boolean>,
-): Promise<boolean> {
-  if (path !== "/healthz" && path !== "/readyz" && path !== "/metrics") return false;
-  const { method } = exchange.request;
-  if (method !== "GET" && method !== "HEAD") {
-    throw new RegistryError("UNSUPPORTED", undefined, { headers: { allow: "GET, HEAD" } });
-  }
+): Promise<void> {
   const headers = { "cache-control": "no-store" };
-  if (path === "/healthz") {
-    // That this is answered is all it says: a server whose database is gone must not be started again and again.
-    answerJson(exchange, { status: "alive" }, headers);
-  } else if (path === "/readyz") {
-    const { isReady, failed } = await pages.readiness.ask();
-    if (isReady) answerJson(exchange, { status: "ready" }, headers);
-    else sendAnswer(exchange, { ...jsonAnswer({ status: "unready", failed }, headers), status: 503 });
-  } else {
-    if (!(await mayReadMetrics())) {
-      throw new RegistryError("UNAUTHORIZED", "metrics are for accounts with the role admin", {
-        headers: { "www-authenticate": 'Basic realm="signet", charset="UTF-8"' },
-      });
+  switch (path) {
+    case "/healthz":
+      // That this is answered is all it says: a server whose database is gone must not be started again and again.
+      return answerJson(exchange, { status: "alive" }, headers);
+    case "/readyz": {
+      const { isReady, failed } = await pages.readiness.ask();
+      if (isReady) return answerJson(exchange, { status: "ready" }, headers);
+      return sendAnswer(exchange, { ...jsonAnswer({ status: "unready", failed }, headers), status: 503 });
     }
-    answer(exchange, 200, { ...headers, "content-type": pages.metrics.contentType }, await pages.metrics.write());
+    case "/metrics":
+      if (!(await mayReadMetrics())) {
+        throw new RegistryError("UNAUTHORIZED", "metrics are for accounts with the role admin", {
+          headers: { "www-authenticate": 'Basic realm="signet", charset="UTF-8"' },
+        });
+      }
+      return answer(
+        exchange,
+        200,
+        { ...headers, "content-type": pages.metrics.contentType },
+        await pages.metrics.write(),
+      );
+    case "/openapi.json":
+      return sendAnswer(exchange, documentAnswer);
   }
-  return true;
+}
+
+/** The same for everybody, and without credentials: it says nothing of what is stored. */
+const documentAnswer: CompleteAnswer = makeDocumentAnswer();
+
+function makeDocumentAnswer(): CompleteAnswer {
+  const made = jsonAnswer(openApiDocument, { "cache-control": "no-cache" });
+  const tag = `sha256:${createHash("sha256").update(made.body).digest("hex")}`;
+  return { ...made, headers: { ...made.headers, etag: `"${tag}"` }, tag };
 }

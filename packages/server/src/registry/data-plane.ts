@@ -19,6 +19,7 @@ import { makeLookasideAnswer, receiveLookaside, removeLookaside, serveReleaseTre
 import { makeManifestAnswer, receiveManifest, removeManifest } from "./manifest-door.ts";
 import { guardPull } from "./pull-door.ts";
 import { RegistryError, contentProblems } from "./registry-error.ts";
+import { checkMethod, methodsOf } from "./route-methods.ts";
 import { type Route, readRoute } from "./route.ts";
 import { asksForAll, serveImageSignatures, serveRepositorySignatures } from "./signature-list-door.ts";
 import { beginUpload, cancelUpload, continueUpload, describeUpload, finishUpload } from "./upload-door.ts";
@@ -93,26 +94,23 @@ export class DataPlane {
     const { database, gate } = this.#options;
     const caller = await gate.identify(exchange.request);
     const method = exchange.request.method ?? "GET";
+    checkMethod(methodsOf(route), method);
     const reads = method === "GET" || method === "HEAD";
     switch (route.kind) {
       case "base":
-        if (!reads) throw unsupported("GET, HEAD");
         // Clients of containers/image learn here, and only here, how to authenticate: even where they may read without.
         if (caller.credentials === "none") throw this.#refusal(exchange, caller, undefined);
         return answerJson(exchange, {});
       case "catalog":
-        if (!reads) throw unsupported("GET, HEAD");
         if (!caller.mayList()) throw this.#refusal(exchange, caller, undefined);
         return await serveCatalog(database, exchange, caller);
       case "tags": {
-        if (!reads) throw unsupported("GET, HEAD");
         const page = readPage(exchange.query);
         return await this.#read(exchange, caller, route.path, `tags ${page.limit} ${page.last}`, (reader, served) =>
           makeTagsAnswer(reader, served, page),
         );
       }
       case "referrers": {
-        if (!reads) throw unsupported("GET, HEAD");
         const artifactType = exchange.query.get("artifactType") ?? undefined;
         const last = (exchange.query.get("last") ?? "").slice(0, 512);
         const served = await this.#find(exchange, caller, "pull", route.path);
@@ -127,7 +125,6 @@ export class DataPlane {
       case "manifest":
         return await this.#answerManifest(route, exchange, caller, method);
       case "blob": {
-        if (!reads && method !== "DELETE") throw unsupported("DELETE, GET, HEAD");
         if (reads) return await this.#serveBlob(exchange, caller, route);
         const served = await this.#open(exchange, caller, "delete", route.path);
         return await removeBlob(database, exchange, caller, writable(served), route.digest);
@@ -138,16 +135,13 @@ export class DataPlane {
       case "signatures":
         return await this.#answerSignatures(route, exchange, caller, method);
       case "signature-list": {
-        if (!reads) throw unsupported("GET, HEAD");
         const served = await this.#open(exchange, caller, "pull", route.path);
         return await serveRepositorySignatures(database, exchange, served);
       }
       case "lookaside": {
         if (route.path === undefined) {
-          if (!reads) throw unsupported("GET, HEAD");
           return await serveReleaseTree(database, exchange, caller, route);
         }
-        if (!reads && method !== "PUT" && method !== "DELETE") throw unsupported("DELETE, GET, HEAD, PUT");
         if (reads) {
           const what = `lookaside ${route.digest} ${route.index}`;
           return await this.#read(exchange, caller, route.path, what, (reader, served) =>
@@ -192,7 +186,7 @@ export class DataPlane {
         return await removeManifest(database, exchange, caller, writable(served), route.reference);
       }
       default:
-        throw unsupported("DELETE, GET, HEAD, PUT");
+        throw new RegistryError("UNSUPPORTED");
     }
   }
 
@@ -204,7 +198,6 @@ export class DataPlane {
   ): Promise<void> {
     const uploads = this.#uploads;
     if (route.kind === "uploads") {
-      if (method !== "POST") throw unsupported("POST");
       await this.#openForPush(exchange, caller, route.path);
       return await beginUpload(this.#options.database, uploads, exchange, caller, route.path);
     }
@@ -216,7 +209,7 @@ export class DataPlane {
       PUT: () => finishUpload(uploads, exchange, path, id),
     };
     const door = doors[method];
-    if (door === undefined) throw unsupported(Object.keys(doors).join(", "));
+    if (door === undefined) throw new RegistryError("UNSUPPORTED");
     await this.#openForPush(exchange, caller, path);
     await door();
   }
@@ -230,7 +223,6 @@ export class DataPlane {
     const { database } = this.#options;
     const { path, digest, name } = route;
     if (name !== undefined) {
-      if (method !== "DELETE") throw unsupported("DELETE");
       const served = writable(await this.#open(exchange, caller, "sign", path));
       return await removeSignature(database, exchange, caller, served, digest, name);
     }
@@ -242,7 +234,6 @@ export class DataPlane {
         makeSignaturesAnswer(reader, served, digest),
       );
     }
-    if (method !== "PUT") throw unsupported("GET, PUT");
     const served = writable(await this.#open(exchange, caller, "sign", path));
     return await receiveSignature(database, exchange, caller, served, digest, this.#verifier);
   }
@@ -400,10 +391,6 @@ function wordError(error: unknown): RegistryError | undefined {
   const [code, status] = contentProblems[error.problem];
   const detail = Object.keys(error.detail).length === 0 ? error.message : { message: error.message, ...error.detail };
   return new RegistryError(code, detail, status === undefined ? {} : { status });
-}
-
-function unsupported(allow: string): RegistryError {
-  return new RegistryError("UNSUPPORTED", undefined, { headers: { allow } });
 }
 
 function writable(served: ServedRepository): ServedRepository {

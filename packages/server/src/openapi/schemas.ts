@@ -1,0 +1,174 @@
+/** What the bodies of requests and answers look like, as JSON Schema 2020-12. */
+import type { OpenApiObject } from "./operations.ts";
+
+const text: OpenApiObject = { type: "string" };
+const time: OpenApiObject = { type: "string", format: "date-time", description: "ISO 8601, UTC." };
+
+export const digestSchema: OpenApiObject = {
+  type: "string",
+  pattern: "^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$",
+};
+
+const path: OpenApiObject = { type: "string", maxLength: 255, description: "The repository's path." };
+
+export const schemas: OpenApiObject = {
+  Errors: {
+    type: "object",
+    description: "What went wrong, as the OCI distribution specification 1.1 words it.",
+    required: ["errors"],
+    properties: {
+      errors: {
+        type: "array",
+        minItems: 1,
+        items: {
+          type: "object",
+          required: ["code", "message"],
+          properties: {
+            code: { type: "string", pattern: "^[A-Z_]+$", examples: ["SIGNATURE_EXISTS"] },
+            message: text,
+            detail: { description: "More, in whatever form: for people." },
+          },
+        },
+      },
+    },
+  },
+  Catalog: {
+    type: "object",
+    required: ["repositories"],
+    properties: { repositories: { type: "array", items: path } },
+  },
+  Signature: {
+    type: "object",
+    description:
+      "A signature of simple signing, as OpenShift's registry has them. Nothing about it is verified. In a request `version` may stand for `schemaVersion`, and `type` may be missing, null, empty or `AtomicImageV1`; an answer always has these members in this form.",
+    required: ["schemaVersion", "name", "type", "content"],
+    properties: {
+      schemaVersion: { const: 2 },
+      name: {
+        type: "string",
+        description: "The image's digest, `@`, and a name of at most 253 characters; clients write 32 hex digits.",
+        pattern: "^[a-z0-9]+:[0-9a-f]+@[A-Za-z0-9][A-Za-z0-9._-]{0,252}$",
+      },
+      type: { const: "atomic" },
+      content: {
+        type: "string",
+        contentEncoding: "base64",
+        description: "The signature's own bytes, an OpenPGP message.",
+      },
+    },
+  },
+  Signatures: {
+    type: "object",
+    required: ["signatures"],
+    properties: {
+      signatures: {
+        type: "array",
+        maxItems: 128,
+        description: "Oldest first; those of simple signing alone.",
+        items: { $ref: "#/components/schemas/Signature" },
+      },
+    },
+  },
+  ListedSignature: {
+    type: "object",
+    description: "A signature with what the server found of it.",
+    required: ["digest", "manifest", "format", "name", "size", "createdAt", "unverifiedClaims", "verdict"],
+    properties: {
+      digest: { ...digestSchema, description: "Of the signature's own bytes." },
+      manifest: { ...digestSchema, description: "Of what it is about." },
+      format: { enum: ["simple-signing", "sigstore-attachment", "sigstore-bundle", "notation"] },
+      name: text,
+      size: { type: "integer", minimum: 0, description: "Bytes." },
+      carrier: { ...digestSchema, description: "Of the manifest that carries it, where it came as one." },
+      createdAt: { ...time, description: "When it arrived. ISO 8601, UTC." },
+      unverifiedClaims: {
+        type: "object",
+        description: "What the signature says of itself. Nothing in here is verified.",
+        properties: { reference: text, signedAt: time, creator: text, keyId: text, fingerprint: text },
+      },
+      verdict: {
+        enum: ["accepted", "rejected", "unknown-key", "not-checked"],
+        description:
+          "By the server's keyring, when it was last looked at: `not-checked` for formats that the server does not verify. Which image name it is for is no part of it: that is a policy's matter.",
+      },
+      signer: { type: "string", description: "Fingerprint of the primary key. Only when accepted." },
+      keyringVersion: { type: "integer", minimum: 0 },
+      verifiedAt: time,
+      validUntil: { ...time, description: "When the verdict is looked at again at the latest. ISO 8601, UTC." },
+      evidence: { $ref: "#/components/schemas/Evidence" },
+      content: {
+        type: "string",
+        contentEncoding: "base64",
+        description: "The signature's own bytes. Only in the list of one image.",
+      },
+    },
+  },
+  Evidence: {
+    type: "object",
+    required: ["checks", "reasons"],
+    properties: {
+      checks: {
+        type: "array",
+        items: {
+          type: "object",
+          required: ["name", "outcome", "message"],
+          properties: {
+            name: { type: "string", description: "Stable, such as `signature-crypto`." },
+            outcome: { enum: ["passed", "failed", "warning", "skipped", "undetermined"] },
+            message: text,
+            expected: text,
+            found: text,
+            clause: { type: "string", description: "Where the rule stands, such as `RFC 9580 section 5.2.3`." },
+          },
+        },
+      },
+      reasons: {
+        type: "array",
+        description: "Why it was rejected; empty otherwise.",
+        items: {
+          type: "object",
+          required: ["code", "message"],
+          properties: { code: text, message: text, hint: text },
+        },
+      },
+      signingKey: { type: "string", description: "Fingerprint of the key, or subkey, that signed." },
+    },
+  },
+  ImageSignatures: {
+    type: "object",
+    required: ["path", "manifest", "signatures"],
+    properties: {
+      path,
+      manifest: digestSchema,
+      signatures: { type: "array", maxItems: 200, items: { $ref: "#/components/schemas/ListedSignature" } },
+    },
+  },
+  RepositorySignatures: {
+    type: "object",
+    required: ["path", "signatures"],
+    properties: {
+      path,
+      signatures: { type: "array", maxItems: 200, items: { $ref: "#/components/schemas/ListedSignature" } },
+    },
+  },
+  Token: {
+    type: "object",
+    required: ["token", "access_token", "expires_in", "issued_at"],
+    properties: {
+      token: { type: "string", description: "A JWT. It can grant less than was asked for." },
+      access_token: { type: "string", description: "The same, for clients of the OAuth2 form." },
+      expires_in: { type: "integer", minimum: 1, description: "Seconds." },
+      issued_at: time,
+    },
+  },
+  Alive: { type: "object", required: ["status"], properties: { status: { const: "alive" } } },
+  Ready: { type: "object", required: ["status"], properties: { status: { const: "ready" } } },
+  Unready: {
+    type: "object",
+    required: ["status", "failed"],
+    properties: {
+      status: { const: "unready" },
+      failed: { type: "array", minItems: 1, items: { enum: ["blobs", "database", "draining"] } },
+    },
+  },
+};
