@@ -46,6 +46,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly command: Command
   "admin config check": () => import("./commands/admin-config-check.ts"),
   "admin repository list": () => import("./commands/admin-repository-list.ts"),
   "admin repository set": () => import("./commands/admin-repository-set.ts"),
+  "admin repository delete": () => import("./commands/admin-repository-delete.ts"),
   "admin key list": () => import("./commands/admin-key-list.ts"),
   "admin key add": () => import("./commands/admin-key-add.ts"),
   "admin key withdraw": () => import("./commands/admin-key-withdraw.ts"),

@@ -46,6 +46,8 @@ export { verifyAuditLog } from "./audit/audit-verification.ts";
 export type { AuditAnchor, AuditFault, AuditReport } from "./audit/audit-verification.ts";
 
 // Repositories
+export { deleteRepository } from "./content/repository-deletion.ts";
+export type { DeletedRepository } from "./content/repository-deletion.ts";
 export { changeRepositorySettings, listRepositories } from "./content/repository-settings.ts";
 export type { RepositorySettings, SettingsChange } from "./content/repository-settings.ts";
 

@@ -49,10 +49,18 @@ export async function unbindRole(database: Database, binding: RoleBinding): Prom
   });
 }
 
-/** Takes all roles at a repository that is being removed, inside the transaction that does so: a later one of that name begins without any. */
-export async function unbindRepository(writer: Writer, name: string): Promise<void> {
+/**
+ * Takes all roles at a repository that is being removed, inside the transaction that does so: a later one of that name begins without any.
+ * @returns how many there were
+ */
+export async function unbindRepository(writer: Writer, name: string): Promise<number> {
   await moveAccessChange(writer);
-  await writer.deleteFrom("role_binding").where("target_kind", "=", "repository").where("target", "=", name).execute();
+  const { numDeletedRows } = await writer
+    .deleteFrom("role_binding")
+    .where("target_kind", "=", "repository")
+    .where("target", "=", name)
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }
 
 /** All bindings, in the order in which they were made. */

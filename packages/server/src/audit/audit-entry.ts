@@ -17,6 +17,7 @@ export type AuditAction =
   | "key.withdraw"
   | "policy.change"
   | "repository.change"
+  | "repository.delete"
   | "role.grant"
   | "role.revoke"
   | "signature.add"

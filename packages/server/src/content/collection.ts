@@ -101,6 +101,9 @@ async function settlePending(
   for (const { repository_id: id } of repositories) {
     signal?.throwIfAborted();
     committed += await database.write(async (writer) => {
+      const isThere = await writer.selectFrom("repository").select("id").where("id", "=", id).executeTakeFirst();
+      // Deleted meanwhile.
+      if (isThere === undefined) return 0;
       const repository = await lockRepository(writer, id);
       const rows = await writer
         .selectFrom("pending")

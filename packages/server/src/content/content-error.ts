@@ -9,6 +9,7 @@ export type ContentProblem =
   | "manifest-invalid"
   | "manifest-unknown"
   | "quota-exceeded"
+  | "repository-unknown"
   | "signature-exists"
   | "signature-invalid"
   | "signature-unknown"

@@ -1,6 +1,7 @@
 /** Repositories and the paths they are served under. */
 import { sql } from "kysely";
 import type { Reader, Writer } from "../db/database.ts";
+import { ContentError } from "./content-error.ts";
 
 /** What the data plane serves under one path, as it is now. */
 export interface ServedRepository {
@@ -102,6 +103,7 @@ export interface LockedRepository {
 /**
  * Locks a repository until the transaction ends, and counts the change: whatever was read before must be read again. Transactions on one repository go one after the
  * other, so that a decision made under the lock holds when it is committed.
+ * @throws ContentError `repository-unknown` when it was deleted meanwhile
  */
 export async function lockRepository(writer: Writer, repositoryId: number): Promise<LockedRepository> {
   const row = await writer
@@ -109,7 +111,8 @@ export async function lockRepository(writer: Writer, repositoryId: number): Prom
     .set({ change_number: sql`change_number + 1` })
     .where("id", "=", repositoryId)
     .returning(["id", "name", "latest_version", "retain_versions", "immutable_tags", "quota_bytes", "quota_tags"])
-    .executeTakeFirstOrThrow();
+    .executeTakeFirst();
+  if (row === undefined) throw new ContentError("repository-unknown", "the repository was deleted meanwhile");
   return {
     id: row.id,
     name: row.name,

@@ -15,8 +15,11 @@ const STATEMENT_TIMEOUT_MS = 60_000;
 /** Tries of one transaction that others made impossible; each follows at once, since the others have committed. */
 const MAX_TRIES = 5;
 
-/** Serialization failure and deadlock (PostgreSQL, appendix A, class 40): nothing was done, and doing it again may succeed. */
-const transientStates: ReadonlySet<string> = new Set(["40001", "40P01"]);
+/**
+ * Serialization failure and deadlock (PostgreSQL, appendix A, class 40), and a foreign key whose row went meanwhile, such as a repository that was deleted (23503): nothing was done, and doing it
+ * again may succeed.
+ */
+const transientStates: ReadonlySet<string> = new Set(["23503", "40001", "40P01"]);
 
 // Whole numbers of 64 bits arrive as text, since JavaScript cannot hold them all; ours (bytes, milliseconds, counters) stay below 2^53.
 const types = new pg.TypeOverrides();

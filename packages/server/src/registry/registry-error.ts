@@ -86,6 +86,7 @@ export const contentProblems: Readonly<Record<ContentProblem, readonly [Registry
   "manifest-invalid": ["MANIFEST_INVALID"],
   "manifest-unknown": ["MANIFEST_UNKNOWN"],
   "quota-exceeded": ["DENIED"],
+  "repository-unknown": ["NAME_UNKNOWN"],
   "signature-exists": ["SIGNATURE_EXISTS"],
   "signature-invalid": ["SIGNATURE_INVALID"],
   "signature-unknown": ["SIGNATURE_INVALID", 404],
