@@ -1,8 +1,9 @@
 /** Blobs: OCI distribution specification 1.1, "Pulling blobs", "Deleting Blobs". */
+import type { ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import type { Digest } from "@signet/core";
-import type { BlobStore, ByteRange } from "../blobs/blob-store.ts";
+import type { BlobStore, ByteRange, LentBytes } from "../blobs/blob-store.ts";
 import type { StoredBlob } from "../content/blobs.ts";
 import { deleteBlob } from "../content/deletion.ts";
 import type { ServedRepository } from "../content/repositories.ts";
@@ -51,6 +52,12 @@ export async function serveBlob(store: BlobStore, exchange: Exchange, blob: Stor
     return;
   }
   // Opened before the status is sent: bytes that cannot be read are an error, not an answer that breaks off.
+  if (store.lend !== undefined) {
+    await using bytes = await store.lend(blob.location, { first, last });
+    response.writeHead(status, { ...headers, ...partial, "content-length": length });
+    await sendLent(bytes, response);
+    return;
+  }
   const stream = await store.open(blob.location, { first, last });
   try {
     response.writeHead(status, { ...headers, ...partial, "content-length": length });
@@ -59,6 +66,39 @@ export async function serveBlob(store: BlobStore, exchange: Exchange, blob: Stor
     // Of no effect on one that has ended; for a client that went away before anything was sent.
     stream.destroy();
   }
+}
+
+/**
+ * Sends all bytes and ends the answer.
+ * @throws Error `ERR_STREAM_PREMATURE_CLOSE` when the client goes away
+ */
+async function sendLent(bytes: LentBytes, response: ServerResponse): Promise<void> {
+  let fail: (error: Error) => void = () => undefined;
+  const close = (): void => fail(gone());
+  response.once("close", close);
+  try {
+    for (;;) {
+      const chunk = await bytes.next();
+      if (chunk === undefined) break;
+      // The memory is used again once the kernel has the bytes, which the callback tells; of a connection that is gone it may never be called.
+      await new Promise<void>((resolve, reject) => {
+        fail = reject;
+        if (response.closed || response.destroyed) return reject(gone());
+        response.write(chunk, (error) => {
+          if (error == null) return resolve();
+          response.destroy();
+          reject(error);
+        });
+      });
+    }
+  } finally {
+    response.off("close", close);
+  }
+  response.end();
+}
+
+function gone(): Error {
+  return Object.assign(new Error("the client went away"), { code: "ERR_STREAM_PREMATURE_CLOSE" });
 }
 
 /**
