@@ -35,6 +35,7 @@ import {
   startSignet,
 } from "./registry/registries.ts";
 import { type Row, compareTurns, printComparison, printHeading, summarize } from "./registry/report.ts";
+import { runHeadRequests } from "./registry/head-requests.ts";
 import { runWrk } from "./registry/wrk.ts";
 
 const { values } = parseArgs({
@@ -61,8 +62,6 @@ const MAX_TURN_BYTES = Number(values.megabytes ?? (values.quick ? 200 : 1000)) *
 const SECONDS = Number(values.seconds ?? (values.quick ? 1 : 3));
 /** Connections of wrk. */
 const WRK_CONNECTIONS = 8;
-/** Requests of one turn of HEAD. */
-const HEAD_REQUESTS = 5_000;
 /** Tags of the repository whose tags are listed. */
 const TAGS = 100;
 const MEMORY_CLIENTS = 64;
@@ -184,74 +183,58 @@ function routesOf(): readonly WrkRoute[] {
 }
 
 async function compareRoute(pair: readonly [Registry, Registry], route: WrkRoute): Promise<void> {
-  if (route.method === "HEAD") return await compareOperation(pair, headOperation(route), WRK_CONNECTIONS);
   const turns: [Row[], Row[]] = [[], []];
-  const headers = { Accept: OCI_MANIFEST_TYPE };
   for (let turn = -1; turn < TURNS; turn++) {
     for (const [index, registry] of pair.entries()) {
       const path = index === 0 ? (route.peerPath ?? route.path) : route.path;
-      const { rate, bytes, requests, failures, latency } = await runWrk(
-        {
-          url: `http://${registry.host}${path}`,
-          headers,
-          connections: WRK_CONNECTIONS,
-          seconds: SECONDS,
-        },
-        (text) => {
-          const file = folder.join("wrk.lua");
-          writeFileSync(file, text);
-          return file;
-        },
-      );
-      const { min, mean, p50, p75, p90, p99, max } = latency;
+      const row = await runRoute(registry, route, path);
       // The first turn fills caches.
-      if (turn < 0) continue;
-      turns[index]!.push({
-        registry: registry.name,
-        concurrency: WRK_CONNECTIONS,
-        requests,
-        failures,
-        // Of what is larger than a turn can bring many times, the bytes that came count.
-        rate: route.isBulk === true ? bytes / pulledSizes["100mb"] : rate,
-        bytes,
-        latency: [min, mean, p50, p75, p90, p99, max],
-      });
+      if (turn >= 0) turns[index]!.push(row);
     }
   }
   printComparison(compareTurns(route.name, turns, route.wanted));
 }
 
-/** wrk waits for the body that an answer to HEAD never has, so that these requests come from here. */
-function headOperation({ name, path, wanted }: WrkRoute): Operation {
-  const run = async (connection: Connection): Promise<void> =>
-    void expectStatus(await connection.request("HEAD", path, `Accept: ${OCI_MANIFEST_TYPE}\r\n`), 200);
+/** One turn of a route, with the columns of its row. */
+async function runRoute({ name, host }: Registry, route: WrkRoute, path: string): Promise<Row> {
+  const headers = { Accept: OCI_MANIFEST_TYPE };
+  const common = { registry: name, concurrency: WRK_CONNECTIONS };
+  if (route.method === "HEAD") {
+    const { seconds, failures, times } = await runHeadRequests(host, path, headers, WRK_CONNECTIONS, SECONDS);
+    const requests = times.length + failures;
+    return { ...common, requests, failures, rate: times.length / seconds, bytes: 0, latency: summarize(times) };
+  }
+  const request = { url: `http://${host}${path}`, headers, connections: WRK_CONNECTIONS, seconds: SECONDS };
+  const { rate, bytes, requests, failures, latency } = await runWrk(request, (text) => {
+    const file = folder.join("wrk.lua");
+    writeFileSync(file, text);
+    return file;
+  });
+  const { min, mean, p50, p75, p90, p99, max } = latency;
   return {
-    name,
-    meanBytes: 0,
-    requests: HEAD_REQUESTS,
-    prepare: (_registry, requests) => Array.from({ length: requests }, () => ({ bytes: 0, run })),
-    ...(wanted !== undefined && { wanted }),
+    ...common,
+    requests,
+    failures,
+    // Of what is larger than a turn can bring many times, the bytes that came count.
+    rate: route.isBulk === true ? bytes / pulledSizes["100mb"] : rate,
+    bytes,
+    latency: [min, mean, p50, p75, p90, p99, max],
   };
 }
 
-async function compareOperation(
-  pair: readonly [Registry, Registry],
-  operation: Operation,
-  concurrency: number = CONCURRENCY,
-): Promise<void> {
+async function compareOperation(pair: readonly [Registry, Registry], operation: Operation): Promise<void> {
   const turns: [Row[], Row[]] = [[], []];
-  const most = operation.requests ?? REQUESTS;
-  const fitting = operation.meanBytes === 0 ? most : Math.floor(MAX_TURN_BYTES / operation.meanBytes);
-  const requests = Math.max(concurrency, Math.min(most, fitting));
+  const fitting = operation.meanBytes === 0 ? REQUESTS : Math.floor(MAX_TURN_BYTES / operation.meanBytes);
+  const requests = Math.max(CONCURRENCY, Math.min(REQUESTS, fitting));
   for (let turn = -1; turn < TURNS; turn++) {
     for (const [index, registry] of pair.entries()) {
-      const steps = operation.prepare(registry, turn < 0 && operation.requests === undefined ? concurrency : requests);
-      const { seconds, bytes, failures, times } = await runTurn(registry, steps, concurrency);
+      const steps = operation.prepare(registry, turn < 0 ? CONCURRENCY : requests);
+      const { seconds, bytes, failures, times } = await runTurn(registry, steps, CONCURRENCY);
       if (failures.length > 0) console.error(`${registry.name}: ${failures[0]!.message}`);
       if (turn < 0) continue;
       turns[index]!.push({
         registry: registry.name,
-        concurrency,
+        concurrency: CONCURRENCY,
         requests: steps.length,
         failures: failures.length,
         rate: times.length / seconds,

@@ -34,8 +34,6 @@ export interface Operation {
   prepare(registry: Registry, requests: number): readonly Step[];
   /** Bytes that a request moves on average, so that a turn can be bounded. */
   readonly meanBytes: number;
-  /** Requests of one turn, instead of what the command line says. */
-  readonly requests?: number;
   /** Of docker-registry's rate. */
   readonly wanted?: number;
 }
