@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { OCI_MANIFEST_TYPE } from "@signet/core";
 import { makeTempDir, runChecked, startDockerRegistry, startServerProcess } from "@signet/testkit";
-import { Connection, expectStatus, headerOf } from "./connection.ts";
+import { type Connection, expectStatus, headerOf } from "./connection.ts";
 
 export interface Registry extends AsyncDisposable {
   readonly name: "docker-registry" | "signet";
@@ -23,8 +23,9 @@ const password = "benchmark-password";
 
 /** Debian's docker-registry, open to all, without a log of requests and with the descriptor cache that Debian configures. */
 export async function startPeer(): Promise<Registry> {
-  const { host, pid, dispose } = await startDockerRegistry({ isQuiet: true, hasCache: true });
-  return { name: "docker-registry", host, pid, authorization: "", [Symbol.asyncDispose]: dispose };
+  const peer = await startDockerRegistry({ isQuiet: true, hasCache: true });
+  const { host, pid } = peer;
+  return { name: "docker-registry", host, pid, authorization: "", [Symbol.asyncDispose]: () => peer.dispose() };
 }
 
 /**

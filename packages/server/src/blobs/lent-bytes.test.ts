@@ -16,10 +16,10 @@ const READERS = 120;
 const SIZE = 1_500_000;
 
 async function keep(store: BlobStore, bytes: Uint8Array): Promise<string> {
-  async function* once(): AsyncGenerator<Uint8Array> {
+  async function* whole(): AsyncGenerator<Uint8Array> {
     yield bytes;
   }
-  return await store.finish(await store.append(await store.begin(), once()));
+  return await store.finish(await store.append(await store.begin(), whole()));
 }
 
 async function read(lent: LentBytes): Promise<Buffer> {

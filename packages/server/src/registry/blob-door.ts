@@ -73,28 +73,24 @@ export async function serveBlob(store: BlobStore, exchange: Exchange, blob: Stor
  * @throws Error `ERR_STREAM_PREMATURE_CLOSE` when the client goes away
  */
 async function sendLent(bytes: LentBytes, response: ServerResponse): Promise<void> {
-  let fail: (error: Error) => void = () => undefined;
-  const close = (): void => fail(gone());
-  response.once("close", close);
-  try {
-    for (;;) {
-      const chunk = await bytes.next();
-      if (chunk === undefined) break;
-      // The memory is used again once the kernel has the bytes, which the callback tells; of a connection that is gone it may never be called.
-      await new Promise<void>((resolve, reject) => {
-        fail = reject;
-        if (response.closed || response.destroyed) return reject(gone());
-        response.write(chunk, (error) => {
-          if (error == null) return resolve();
-          response.destroy();
-          reject(error);
-        });
-      });
-    }
-  } finally {
-    response.off("close", close);
-  }
+  for (let piece = await bytes.next(); piece !== undefined; piece = await bytes.next()) await send(response, piece);
   response.end();
+}
+
+/** Resolves when the kernel has the bytes, so that their memory may be used again. */
+function send(response: ServerResponse, piece: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Of a connection that is gone, a write may never say so.
+    const close = (): void => reject(gone());
+    if (response.closed || response.destroyed) return close();
+    response.once("close", close);
+    response.write(piece, (error) => {
+      response.off("close", close);
+      if (error === null || error === undefined) return resolve();
+      response.destroy();
+      reject(error);
+    });
+  });
 }
 
 function gone(): Error {
