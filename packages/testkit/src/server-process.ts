@@ -15,7 +15,7 @@ export interface ServerProcessOptions {
   /** Only root can choose one. Default: the caller's. */
   readonly account?: Account | undefined;
   /** What ends it at once, with its own children. */
-  readonly signal: "SIGKILL" | "SIGQUIT";
+  readonly signal: "SIGKILL" | "SIGQUIT" | "SIGTERM";
 }
 
 export interface ServerProcess {
@@ -26,6 +26,8 @@ export interface ServerProcess {
    * @throws Error with its log when it ends before, or `timeoutMs` have passed
    */
   printed(text: string, timeoutMs: number): Promise<void>;
+  /** For benchmarks that look at its memory. */
+  readonly pid: number;
   /** True until it has ended, by itself or otherwise. */
   readonly isRunning: boolean;
   /** Ends it and waits for that. */
@@ -87,6 +89,8 @@ export function startServerProcess(
         };
         listener();
       }),
+    // `setpriv` becomes the server: it is the same process.
+    pid: child.pid ?? -1,
     get isRunning() {
       return isRunning;
     },

@@ -27,6 +27,12 @@ export interface UploadState {
   readonly details: string;
 }
 
+/** A blob's bytes piece by piece, each in memory that is used again. Disposed of by who asked for it, at any time; then whatever was lent last stays as it is. */
+export interface LentBytes extends AsyncDisposable {
+  /** The next piece, or undefined at the end. It holds until `next` is called again, so call that when nobody looks at the piece any more; one call at a time. */
+  next(): Promise<Uint8Array | undefined>;
+}
+
 /**
  * Keeps bytes under places that it chooses, one place an upload, so that nothing is ever overwritten.
  *
@@ -69,6 +75,11 @@ export interface BlobStore {
    * @throws StoreError `blob-missing` when there is nothing at that place
    */
   open(location: string, range?: ByteRange): Promise<Readable>;
+  /**
+   * As `open`, for bytes that are passed on at once and in order, in memory of the store's own. Absent where that saves nothing.
+   * @throws StoreError as `open`; from `next` also where the blob is shorter than `range`
+   */
+  lend?(location: string, range: ByteRange): Promise<LentBytes>;
   /** Bytes at a place, or undefined when there is nothing. */
   size(location: string): Promise<number | undefined>;
   /** Of what is not there: succeeds. Who is reading it reads on, as far as the store allows. */

@@ -53,9 +53,9 @@ export function malformed(message: string): StoreError {
 }
 
 /** There is nothing where the database says. */
-export function missingBlob(place: string, cause: unknown): StoreError {
-  return new StoreError("blob-missing", `there is no blob at ${place}`, {
-    cause,
+export function missingBlob(place: string, cause?: unknown): StoreError {
+  return new StoreError("blob-missing", `there is no blob at ${place}, or not all of it`, {
+    ...(cause !== undefined && { cause }),
     hint: "check that the configuration names the blob store that this database was used with; restore the blob from a backup, or push the image again",
   });
 }

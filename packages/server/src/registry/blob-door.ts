@@ -1,8 +1,9 @@
 /** Blobs: OCI distribution specification 1.1, "Pulling blobs", "Deleting Blobs". */
+import type { ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import type { Digest } from "@signet/core";
-import type { BlobStore, ByteRange } from "../blobs/blob-store.ts";
+import type { BlobStore, ByteRange, LentBytes } from "../blobs/blob-store.ts";
 import type { StoredBlob } from "../content/blobs.ts";
 import { deleteBlob } from "../content/deletion.ts";
 import type { ServedRepository } from "../content/repositories.ts";
@@ -51,6 +52,12 @@ export async function serveBlob(store: BlobStore, exchange: Exchange, blob: Stor
     return;
   }
   // Opened before the status is sent: bytes that cannot be read are an error, not an answer that breaks off.
+  if (store.lend !== undefined) {
+    await using bytes = await store.lend(blob.location, { first, last });
+    response.writeHead(status, { ...headers, ...partial, "content-length": length });
+    await sendLent(bytes, response);
+    return;
+  }
   const stream = await store.open(blob.location, { first, last });
   try {
     response.writeHead(status, { ...headers, ...partial, "content-length": length });
@@ -59,6 +66,35 @@ export async function serveBlob(store: BlobStore, exchange: Exchange, blob: Stor
     // Of no effect on one that has ended; for a client that went away before anything was sent.
     stream.destroy();
   }
+}
+
+/**
+ * Sends all bytes and ends the answer.
+ * @throws Error `ERR_STREAM_PREMATURE_CLOSE` when the client goes away
+ */
+async function sendLent(bytes: LentBytes, response: ServerResponse): Promise<void> {
+  for (let piece = await bytes.next(); piece !== undefined; piece = await bytes.next()) await send(response, piece);
+  response.end();
+}
+
+/** Resolves when the kernel has the bytes, so that their memory may be used again. */
+function send(response: ServerResponse, piece: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Of a connection that is gone, a write may never say so.
+    const close = (): void => reject(gone());
+    if (response.closed || response.destroyed) return close();
+    response.once("close", close);
+    response.write(piece, (error) => {
+      response.off("close", close);
+      if (error === null || error === undefined) return resolve();
+      response.destroy();
+      reject(error);
+    });
+  });
+}
+
+function gone(): Error {
+  return Object.assign(new Error("the client went away"), { code: "ERR_STREAM_PREMATURE_CLOSE" });
 }
 
 /**
