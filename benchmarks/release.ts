@@ -20,7 +20,7 @@ const bundle = fileURLToPath(new URL("../packages/cli/dist/signet.js", import.me
 if (!existsSync(bundle)) throw new Error("packages/cli/dist/signet.js is missing: run npm run build");
 
 using folder = makeTempDir("signet-benchmark-");
-await using registry = await startDockerRegistry({ isQuiet: true });
+await using registry = await startDockerRegistry({ isQuiet: true, hasCache: true });
 const repository = `${registry.host}/dev/components`;
 const release = await buildTestRelease({ repository, count: IMAGES });
 for (const component of release.components) storeRegistryImage(registry, "dev/components", component);
