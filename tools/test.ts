@@ -18,14 +18,15 @@ const FILE_TIMEOUT_MS = 600_000;
 const NOTICE_MS = 60_000;
 
 const root = join(import.meta.dirname, "..");
+
 /** By far the slowest file: begun last, it would run alone for minutes. */
 const SLOWEST: string = join(root, "tools/fuzz/fuzz.test.ts");
+
 const print = (line: string): void => console.log(line);
 const files = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 const patterns = ["packages", "tools", "examples", "benchmarks"].map((folder) => `${folder}/**/*.test.ts`);
 
 if (!process.argv.includes("--no-install")) installTools(print);
-
 const chosen =
   files.length > 0
     ? files.map((file) => resolve(file))

@@ -1,6 +1,27 @@
 /** An HTTP/1.1 client that costs as little as possible, so that what is measured is the registry: bodies are counted and thrown away. */
 import { type Socket, connect } from "node:net";
 
+/**
+ * A socket that reads into the same memory again and again.
+ * @param host address and port
+ * @param take is given each piece; it holds until `take` returns
+ */
+export function openSocket(host: string, readBytes: number, take: (piece: Buffer) => void): Socket {
+  const [address, port] = host.split(":");
+  return connect({
+    host: address!,
+    port: Number(port),
+    noDelay: true,
+    onread: {
+      buffer: Buffer.allocUnsafeSlow(readBytes),
+      callback: (length, buffer) => {
+        take(Buffer.from(buffer.buffer, buffer.byteOffset, length));
+        return true;
+      },
+    },
+  });
+}
+
 /** Bytes read at a time, into the same memory again and again. */
 const READ_BYTES = 256 * 1024;
 /** Bytes of a body that are kept. */
@@ -39,19 +60,7 @@ export class Connection {
   constructor(host: string, authorization = "") {
     this.#host = host;
     this.#authorization = authorization === "" ? "" : `Authorization: ${authorization}\r\n`;
-    const [address, port] = host.split(":");
-    this.#socket = connect({
-      host: address!,
-      port: Number(port),
-      noDelay: true,
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-        callback: (length, buffer) => {
-          this.#read(Buffer.from(buffer.buffer, buffer.byteOffset, length));
-          return true;
-        },
-      },
-    });
+    this.#socket = openSocket(host, READ_BYTES, (chunk) => this.#read(chunk));
     const fail = (error?: Error): void => {
       const cause = error ?? new Error(`${host} closed the connection after: ${this.#head.slice(0, 300)}`);
       this.#waiting?.reject(cause);

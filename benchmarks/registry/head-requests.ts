@@ -1,5 +1,6 @@
 /** HEAD requests in the way of wrk, which cannot send them itself: it waits for the body that never comes. */
-import { type Socket, connect } from "node:net";
+import type { Socket } from "node:net";
+import { openSocket } from "./connection.ts";
 
 /** Bytes of one answer's headers, many times over. */
 const READ_BYTES = 16 * 1024;
@@ -29,39 +30,28 @@ export async function runHeadRequests(
   const until = started + seconds * 1000;
   const work = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const [address, port] = host.split(":");
       let began = 0;
       let before = Buffer.alloc(0);
       const send = (socket: Socket): void => {
         began = performance.now();
         socket.write(request);
       };
-      const socket = connect({
-        host: address!,
-        port: Number(port),
-        noDelay: true,
-        onread: {
-          buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-          callback: (length, buffer) => {
-            const piece = Buffer.from(buffer.buffer, buffer.byteOffset, length);
-            const head = before.length === 0 ? piece : Buffer.concat([before, piece]);
-            if (!head.subarray(-HEAD_END.length).equals(HEAD_END)) {
-              // Its memory is read into again.
-              before = Buffer.from(head);
-              return true;
-            }
-            before = Buffer.alloc(0);
-            const now = performance.now();
-            if (head.subarray(0, STATUS.length).equals(STATUS)) times.push(now - began);
-            else failures += 1;
-            if (now < until) send(socket);
-            else {
-              socket.destroy();
-              resolve();
-            }
-            return true;
-          },
-        },
+      const socket = openSocket(host, READ_BYTES, (piece) => {
+        const head = before.length === 0 ? piece : Buffer.concat([before, piece]);
+        if (!head.subarray(-HEAD_END.length).equals(HEAD_END)) {
+          // Its memory is read into again.
+          before = Buffer.from(head);
+          return;
+        }
+        before = Buffer.alloc(0);
+        const now = performance.now();
+        if (head.subarray(0, STATUS.length).equals(STATUS)) times.push(now - began);
+        else failures += 1;
+        if (now < until) send(socket);
+        else {
+          socket.destroy();
+          resolve();
+        }
       });
       socket.once("connect", () => send(socket));
       socket.once("error", reject);

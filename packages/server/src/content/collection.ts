@@ -9,6 +9,7 @@ import type { Database, Writer } from "../db/database.ts";
 import type { UnitKind } from "../db/schema.ts";
 import { listClosure } from "./closure.ts";
 import { commitVersion } from "./membership.ts";
+import { ContentError } from "./content-error.ts";
 import { lockRepository } from "./repositories.ts";
 
 /** Milliseconds that content is spared after it was last touched. A client that found a blob here pushes its manifest well within. */
@@ -100,10 +101,7 @@ async function settlePending(
   let committed = 0;
   for (const { repository_id: id } of repositories) {
     signal?.throwIfAborted();
-    committed += await database.write(async (writer) => {
-      const isThere = await writer.selectFrom("repository").select("id").where("id", "=", id).executeTakeFirst();
-      // Deleted meanwhile.
-      if (isThere === undefined) return 0;
+    const settled = database.write(async (writer) => {
       const repository = await lockRepository(writer, id);
       const rows = await writer
         .selectFrom("pending")
@@ -118,6 +116,11 @@ async function settlePending(
       if (add.length > 0) await commitVersion(writer, repository, { add, remove: [] }, "maintenance", now);
       if (rows.length < BATCH) await dropPendingBlobs(writer, id, before);
       return rows.length;
+    });
+    committed += await settled.catch((error: unknown) => {
+      // Deleted meanwhile: nothing of it waits any more.
+      if (error instanceof ContentError && error.problem === "repository-unknown") return 0;
+      throw error;
     });
   }
   return committed;
