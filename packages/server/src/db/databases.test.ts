@@ -109,25 +109,32 @@ forEachDatabase((make, kind) => {
     assert.deepEqual([size, await countBlobs(databases[0]!)], [40, 41]);
   });
 
-  test("processes that open a new database at the same time make its tables once", async (t) => {
+  test("processes that open and close databases, new and old, at the same time make the tables once", async (t) => {
     const place = await make(t);
     if (place === undefined) return;
+    const places = [place];
+    while (places.length < 10) places.push((await make(t))!);
     const opener = kind === "sqlite" ? "openSqlite" : "openPostgresql";
+    // Each database is new once, then old beside the others; the first process to close one meets those that open it.
     const program = `
       import { ${opener} } from ${JSON.stringify(import.meta.resolve(`./${kind}.ts`))};
-      const database = await ${opener}(${JSON.stringify(place.place)});
-      console.log((await database.read.selectFrom("blob").selectAll().execute()).length);
-      await database.close();`;
-    // Processes start too far apart to meet, so connections of one process try it, too.
-    const crowded = [await make(t), await make(t), await make(t)].filter((other) => other !== undefined);
-    await Promise.all(crowded.flatMap((other) => Array.from({ length: 6 }, () => other.open())));
-    const processes = Array.from({ length: 3 }, () =>
+      const places = ${JSON.stringify(places.map((each) => each.place))};
+      let blobs = 0;
+      for (const place of places.flatMap((each) => [each, places[0], each])) {
+        const database = await ${opener}(place);
+        blobs += (await database.read.selectFrom("blob").selectAll().execute()).length;
+        await database.close();
+      }
+      console.log(blobs);`;
+    const processes = Array.from({ length: 4 }, () =>
       runChecked(process.execPath, ["--conditions=@signet/source", "--input-type=module", "-e", program]),
     );
     assert.deepEqual(
       (await Promise.all(processes)).map(({ stdout }) => stdout.trim()),
-      ["0", "0", "0"],
+      ["0", "0", "0", "0"],
     );
+    // And connections of one process.
+    await Promise.all(Array.from({ length: 6 }, () => places[1]!.open()));
     const database = await place.open();
     const { rows } = await sql<{ position: number; name: string }>`select * from migration order by position`.execute(
       database.read,

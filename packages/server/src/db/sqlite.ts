@@ -33,23 +33,23 @@ const MAX_STATEMENTS = 500;
  */
 export async function openSqlite(path: string): Promise<Database> {
   const opened: DatabaseSync[] = [];
-  const open = (synchronous: "full" | "normal"): DatabaseSync => {
+  const open = async (synchronous: "full" | "normal"): Promise<DatabaseSync> => {
     const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true });
     opened.push(database);
-    database.exec(
-      `pragma journal_mode = wal; pragma synchronous = ${synchronous}; pragma cache_size = -32768; pragma temp_store = memory`,
-    );
+    // The file is locked as a whole while another process turns it to the log, recovers it after a crash, or closes it last.
+    await retryWhileBusy(() => database.exec("pragma journal_mode = wal; select count(*) from sqlite_schema"));
+    database.exec(`pragma synchronous = ${synchronous}; pragma cache_size = -32768; pragma temp_store = memory`);
     return database;
   };
   try {
     // FULL: what is acknowledged survives a loss of power, also the last transactions of the log.
-    const writer = kyselyOn(open("full"), (options) => new ImmediateDriver(options));
+    const writer = kyselyOn(await open("full"), (options) => new ImmediateDriver(options));
     await migrate(writer, "sqlite");
-    const noter = kyselyOn(open("normal"), (options) => new ImmediateDriver(options));
-    const reading = open("full");
+    const noter = kyselyOn(await open("normal"), (options) => new ImmediateDriver(options));
+    const reading = await open("full");
     const read = kyselyOn(reading, (options) => new SqliteDriver(options));
     // A connection of its own: while it stays in one state, the others must not.
-    const looker = kyselyOn(open("full"), (options) => new SqliteDriver(options));
+    const looker = kyselyOn(await open("full"), (options) => new SqliteDriver(options));
     // Tells of commits by every connection but its own, and this one never writes.
     const dataVersion = reading.prepare("pragma data_version");
     return {
@@ -93,25 +93,30 @@ function kyselyOn(database: DatabaseSync, driver: (options: SqliteDialectConfig)
 /** Takes the write lock at the start, so that a transaction that read first cannot fail half-way because another process wrote meanwhile. */
 class ImmediateDriver extends SqliteDriver {
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    const deadline = performance.now() + BUSY_TIMEOUT_MS;
-    for (;;) {
-      try {
-        await connection.executeQuery(CompiledQuery.raw("begin immediate"));
-        return;
-      } catch (error) {
-        if (!isBusy(error)) throw error;
-        if (performance.now() > deadline) {
-          throw new StoreError(
-            "database-busy",
-            `another process has been writing to the database for ${BUSY_TIMEOUT_MS / 1_000} s`,
-            {
-              cause: error,
-              hint: "look for a process that hangs with the database open",
-            },
-          );
-        }
-        await delay(BUSY_RETRY_MS);
+    await retryWhileBusy(() => connection.executeQuery(CompiledQuery.raw("begin immediate")));
+  }
+}
+
+/** @throws StoreError `database-busy` when another process holds its lock for {@link BUSY_TIMEOUT_MS} */
+async function retryWhileBusy(act: () => unknown): Promise<void> {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await act();
+      return;
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      if (performance.now() > deadline) {
+        throw new StoreError(
+          "database-busy",
+          `another process has been writing to the database for ${BUSY_TIMEOUT_MS / 1_000} s`,
+          {
+            cause: error,
+            hint: "look for a process that hangs with the database open",
+          },
+        );
       }
+      await delay(BUSY_RETRY_MS);
     }
   }
 }
