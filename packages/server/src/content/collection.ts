@@ -230,7 +230,10 @@ async function removeStrays(
   let batch: string[] = [];
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return;
-    const rows = await database.read.selectFrom("blob").select("location").where("location", "in", batch).execute();
+    // As a transaction: that a row is gone must be durable before its bytes go.
+    const rows = await database.write((writer) =>
+      writer.selectFrom("blob").select("location").where("location", "in", batch).execute(),
+    );
     const known = new Set(rows.map((row) => row.location));
     for (const location of batch) {
       if (known.has(location)) continue;

@@ -12,7 +12,8 @@ export type Writer = Transaction<Schema>;
 /**
  * An open database with all its tables.
  *
- * Both engines behave alike: a transaction is atomic and durable when `write` resolves, and readers never see a part of one. SQLite lets one transaction write at a
+ * Both engines behave alike: a transaction is atomic and durable when `write` resolves, and readers never see a part of one. On SQLite they may see it whole some
+ * milliseconds earlier; so what cannot be taken back, such as removing bytes, follows a `write` and never a mere look. SQLite lets one transaction write at a
  * time, in any process; PostgreSQL lets transactions that lock different rows go side by side, so that whatever is decided by what was read must first lock the row
  * that guards it (see `lockRepository`).
  */
@@ -22,8 +23,8 @@ export interface Database {
   /** Runs `change` in one transaction: committed when it resolves, rolled back when it throws. Must not be called inside another `write`. */
   write<T>(change: (writer: Writer) => Promise<T>): Promise<T>;
   /**
-   * Like {@link write}, and faster: atomic, seen by everybody, safe from the death of this process, but a loss of power may undo it, alone among what came before. For
-   * what nobody was promised, such as how far an upload is.
+   * Like {@link write}, and faster: atomic, seen by everybody, safe from the death of this process, but a loss of power may undo it as long as no later `write` has
+   * resolved. For what nobody was promised, such as how far an upload is.
    */
   note<T>(change: (writer: Writer) => Promise<T>): Promise<T>;
   /** Runs `look` on one state of the database: whatever is committed meanwhile, its queries do not see it. Must not be called inside another one. */

@@ -1,4 +1,6 @@
 /** SQLite through node:sqlite: one connection that writes, one that reads beside it (write-ahead log), so that no reader sees half a transaction. */
+import { type FileHandle, open as openFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import {
@@ -17,6 +19,7 @@ import { StoreError } from "@signet/core";
 import type { Database } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
+import { SharedFlush } from "./shared-flush.ts";
 
 /** Milliseconds that a writer waits for another process to finish its transaction; those are short, so this is a process that hangs. */
 const BUSY_TIMEOUT_MS = 10_000;
@@ -33,48 +36,97 @@ const MAX_STATEMENTS = 500;
  */
 export async function openSqlite(path: string): Promise<Database> {
   const opened: DatabaseSync[] = [];
-  const open = async (synchronous: "full" | "normal"): Promise<DatabaseSync> => {
+  const open = async (): Promise<DatabaseSync> => {
     const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true });
     opened.push(database);
     // The file is locked as a whole while another process turns it to the log, recovers it after a crash, or closes it last.
     await retryWhileBusy(() => database.exec("pragma journal_mode = wal; select count(*) from sqlite_schema"));
-    database.exec(`pragma synchronous = ${synchronous}; pragma cache_size = -32768; pragma temp_store = memory`);
+    // NORMAL: what goes from the log into the file is flushed in the right order, and commits are left to us.
+    database.exec("pragma synchronous = normal; pragma cache_size = -32768; pragma temp_store = memory");
     return database;
   };
+  let log: FileHandle | undefined;
   try {
-    // FULL: what is acknowledged survives a loss of power, also the last transactions of the log.
-    const writer = kyselyOn(await open("full"), (options) => new ImmediateDriver(options));
+    const writer = kyselyOn(await open(), (options) => new ImmediateDriver(options));
     await migrate(writer, "sqlite");
-    const noter = kyselyOn(await open("normal"), (options) => new ImmediateDriver(options));
-    const reading = await open("full");
+    const reading = await open();
     const read = kyselyOn(reading, (options) => new SqliteDriver(options));
     // A connection of its own: while it stays in one state, the others must not.
-    const looker = kyselyOn(await open("full"), (options) => new SqliteDriver(options));
+    const looker = kyselyOn(await open(), (options) => new SqliteDriver(options));
     // Tells of commits by every connection but its own, and this one never writes.
     const dataVersion = reading.prepare("pragma data_version");
+    const file = await openLog(path);
+    log = file;
+    const flush = new SharedFlush(() => file.datasync());
+    await flush.wait();
+    const checkFlush = (): void => {
+      if (flush.failure !== undefined) throw flushFailed(path, flush.failure);
+    };
+    // Kysely lets the next transaction wait for the connection.
+    const note: Database["note"] = async (change) => {
+      checkFlush();
+      return await writer.transaction().execute(change);
+    };
     return {
       kind: "sqlite",
       read,
-      // Kysely lets the next transaction wait for the connection.
-      write: (change) => writer.transaction().execute(change),
-      note: (change) => noter.transaction().execute(change),
+      /*
+       * SQLite would flush inside its commit, in this thread, while every other request stands still. Here the next transactions go on meanwhile and share the flush
+       * that follows. A log is durable up to some transaction, so that whatever this one has read is durable with it.
+       */
+      write: async (change) => {
+        const value = await note(change);
+        await flush.wait().catch((error: unknown) => {
+          throw flushFailed(path, error);
+        });
+        return value;
+      },
+      note,
       snapshot: (look) => looker.transaction().execute(look),
       mark: () => dataVersion.get()!["data_version"] as number,
       ping: async () => {
+        checkFlush();
         await sql`select 1`.execute(read);
       },
       close: async () => {
-        for (const connection of [read, looker, noter, writer]) await connection.destroy();
+        for (const connection of [read, looker, writer]) await connection.destroy();
+        await file.close();
       },
     };
   } catch (error) {
     for (const database of opened) if (database.isOpen) database.close();
+    await log?.close();
     if (error instanceof StoreError) throw error;
     throw new StoreError("database-unusable", `the database ${path} cannot be opened: ${(error as Error).message}`, {
       cause: error,
       hint: "name a folder that this user may write to; a damaged file is restored from a backup",
     });
   }
+}
+
+/**
+ * The log beside the database, whose name is on disk as well. It stays the same file while a connection is open, and SQLite's locks are on other files, so that closing
+ * ours takes none of them away: https://www.sqlite.org/walformat.html.
+ */
+async function openLog(path: string): Promise<FileHandle> {
+  const folder = await openFile(dirname(path), "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+  return await openFile(`${path}-wal`, "r");
+}
+
+function flushFailed(path: string, cause: unknown): StoreError {
+  return new StoreError(
+    "database-unusable",
+    `the log of the database ${path} could not be flushed: ${(cause as Error).message}`,
+    {
+      cause,
+      hint: "look after the disk, then start again; what was not acknowledged may be there or not",
+    },
+  );
 }
 
 function kyselyOn(database: DatabaseSync, driver: (options: SqliteDialectConfig) => SqliteDriver): Kysely<Schema> {
