@@ -211,10 +211,8 @@ export class RegistryClients implements AsyncDisposable {
       proxy: this.#proxy,
       timeouts: { ...defaultTimeouts, ...timeouts },
       trustedHosts: this.#trustedHosts,
-      loadTls: async () => ({
-        roots: await (this.#roots ??= loadTrustedRoots(host)),
-        material: await loadCertificates(name, host, certDir === undefined ? {} : { certDir }),
-      }),
+      loadCertificates: () => loadCertificates(name, host, certDir === undefined ? {} : { certDir }),
+      loadRoots: () => (this.#roots ??= loadTrustedRoots(host)),
       ...(lookup === undefined ? {} : { lookup }),
     });
   }

@@ -16,8 +16,10 @@ export interface ConnectionsOptions {
   readonly registryHost: string;
   /** False: certificates are not checked. */
   readonly tlsVerify: boolean;
-  /** Called once, before the first https connection. */
-  readonly loadTls: () => Promise<{ readonly roots: readonly string[]; readonly material: TlsMaterial }>;
+  /** Called before the first https connection. */
+  readonly loadCertificates: () => Promise<TlsMaterial>;
+  /** Authorities that this machine trusts, as PEM texts; called before the first https connection whose certificate is checked. */
+  readonly loadRoots: () => Promise<readonly string[]>;
   readonly proxy: ProxyChooser;
   readonly timeouts: Timeouts;
   /** Host names (without port) that somebody configured as trusted; the address rule does not apply to them. */
@@ -43,6 +45,12 @@ export interface WireRequest {
  * the class in which the registry itself was reached. `trusted`: a host that the registry named and somebody configured as trusted.
  */
 type Route = "registry" | "named" | "trusted";
+
+/** With the client certificates that are for the registry, and without. */
+interface TlsContexts {
+  readonly own: SecureContext;
+  readonly foreign: SecureContext;
+}
 
 /** Where a request goes, and by which rules. */
 interface Destination {
@@ -71,7 +79,8 @@ export class Connections {
   /** By origin. */
   readonly #destinations = new Map<string, Destination>();
   readonly #ownClasses = new Set<AddressClass>();
-  #tls: Promise<{ own: SecureContext; foreign: SecureContext }> | undefined;
+  #tls: Promise<TlsContexts> | undefined;
+  #proxyTls: Promise<TlsContexts> | undefined;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
@@ -168,8 +177,8 @@ export class Connections {
   async #makePool(secure: boolean, route: Route, own: boolean, proxy: URL | undefined): Promise<Dispatcher> {
     // Loaded here: a command that never talks to a registry does not pay for it.
     const { Agent, ProxyAgent, buildConnector: makeConnector } = await import("undici");
-    const tls = secure ? await (this.#tls ??= this.#makeTls()) : undefined;
     const { timeouts, tlsVerify } = this.#options;
+    const tls = secure ? await (this.#tls ??= this.#makeTls(tlsVerify)) : undefined;
     const requestTls = {
       timeout: timeouts.connectMs,
       allowH2: false,
@@ -182,7 +191,8 @@ export class Connections {
       maxHeaderSize: MAX_HEADER_BYTES,
     };
     if (proxy !== undefined) {
-      const roots = proxy.protocol === "https:" ? (await (this.#tls ??= this.#makeTls())).foreign : undefined;
+      // The proxy's own certificate is always checked.
+      const roots = proxy.protocol === "https:" ? (await (this.#proxyTls ??= this.#makeTls(true))).foreign : undefined;
       return new ProxyAgent({
         ...common,
         uri: proxy.href,
@@ -221,9 +231,10 @@ export class Connections {
     };
   }
 
-  async #makeTls(): Promise<{ own: SecureContext; foreign: SecureContext }> {
-    const { roots, material } = await this.#options.loadTls();
-    const ca = [...roots, ...material.authorities];
+  /** @param verifies false: the system's roots, some hundred certificates that nothing would be held against, are not read */
+  async #makeTls(verifies: boolean): Promise<TlsContexts> {
+    const material = await this.#options.loadCertificates();
+    const ca = [...(verifies ? await this.#options.loadRoots() : []), ...material.authorities];
     try {
       const foreign = createSecureContext({ ca });
       if (material.clients.length === 0) return { own: foreign, foreign };
