@@ -1,6 +1,6 @@
 /** What an account may and by which proofs, read in one go and kept as long as the change number of access stays. */
 import type { Database, Reader } from "../db/database.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { LRUCache } from "lru-cache";
 import { type Binding, type Rights, type Subject, joinBindings } from "./roles.ts";
 import { type AccessEntry, parseTokenLimits } from "./scopes.ts";
 
@@ -32,7 +32,7 @@ export interface RightsReader {
 
 /** Every answer is of one moment: memberships and roles come in one statement, so that no two states are mixed. */
 export function makeRightsReader(database: Database): RightsReader {
-  const accounts = new BoundedMap<number, AccountRights>(MAX_ACCOUNTS);
+  const accounts = new LRUCache<number, AccountRights>({ max: MAX_ACCOUNTS });
   let anonymous: Rights | null = null;
   let known = 0;
   const keepOnly = (change: number): void => {

@@ -6,7 +6,7 @@ import { readAccessChange } from "./access-change.ts";
 import { findAccessToken, looksLikeAccessToken, recordTokenUse } from "./access-tokens.ts";
 import type { AccountRights, RightsReader } from "./account-rights.ts";
 import type { BearerTokens } from "./bearer-tokens.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { LRUCache } from "lru-cache";
 import { parseAuthorization } from "./credentials.ts";
 import type { LockOut } from "./lock-out.ts";
 import { networkOf } from "./network.ts";
@@ -74,8 +74,8 @@ export function makeAuthenticate(
 ): (request: LoginRequest, now: number) => Promise<Authentication> {
   const { database, rights, bearerTokens } = deps;
   const hmacKey = randomBytes(32);
-  const right = new BoundedMap<string, Proof & { seenAt: number }>(MAX_KEPT);
-  const wrong = new BoundedMap<string, number>(MAX_KEPT);
+  const right = new LRUCache<string, Proof & { seenAt: number }>({ max: MAX_KEPT });
+  const wrong = new LRUCache<string, number>({ max: MAX_KEPT });
   // Layers are fetched side by side: the same credentials are checked once.
   const running = new Map<string, Promise<BasicOutcome>>();
 

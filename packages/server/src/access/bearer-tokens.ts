@@ -7,7 +7,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { type JWTPayload, SignJWT, errors, jwtVerify } from "jose";
 import { FormatError, InternalError, parseJson, strictObject } from "@signet/core";
-import { BoundedMap } from "./bounded-map.ts";
+import { LRUCache } from "lru-cache";
 import type { Subject } from "./roles.ts";
 import type { AccessEntry } from "./scopes.ts";
 import {
@@ -74,7 +74,7 @@ export function makeBearerTokens(
   if (!(lifetimeSeconds >= MIN_LIFETIME_SECONDS && lifetimeSeconds <= MAX_TOKEN_LIFETIME_SECONDS)) {
     throw new InternalError(`a lifetime of ${lifetimeSeconds} s for bearer tokens`);
   }
-  const verified = new BoundedMap<string, { readonly claims: BearerClaims; readonly key: string }>(MAX_VERIFIED);
+  const verified = new LRUCache<string, { readonly claims: BearerClaims; readonly key: string }>({ max: MAX_VERIFIED });
 
   const judge = async (token: string, key: TokenKey, now: number): Promise<BearerClaims | null> => {
     try {

@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Database, Reader, Writer } from "../db/database.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { LRUCache } from "lru-cache";
 
 /** Wrong passwords in a row from one network before it waits: a person's typing errors. */
 export const NETWORK_FREE_FAILURES = 5;
@@ -59,7 +59,7 @@ export interface LockOut {
 }
 
 export function makeLockOut(database: Database): LockOut {
-  const unknownNames = new BoundedMap<string, FailureCount>(MAX_UNKNOWN_NAMES);
+  const unknownNames = new LRUCache<string, FailureCount>({ max: MAX_UNKNOWN_NAMES });
   // Hashed, since such names are as long as a client likes.
   const keyOf = (...parts: readonly string[]): string =>
     createHash("sha256").update(JSON.stringify(parts)).digest("base64");

@@ -1,5 +1,5 @@
 /** Token buckets: so many at once, so many a second for ever. */
-import { BoundedMap } from "./bounded-map.ts";
+import { LRUCache } from "lru-cache";
 
 export interface RateLimit {
   /** What a key that was quiet may take at once; at least 1. */
@@ -32,7 +32,7 @@ const MAX_KEYS = 100_000;
  * What must hold for every replica (lock-out) is counted in the database.
  */
 export function makeRateLimiter(limit: RateLimit, maxKeys: number = MAX_KEYS): RateLimiter {
-  const buckets = new BoundedMap<string, Bucket>(maxKeys);
+  const buckets = new LRUCache<string, Bucket>({ max: maxKeys });
   const levelOf = (bucket: Bucket | undefined, now: number): number =>
     bucket === undefined
       ? limit.burst

@@ -1,44 +1,49 @@
 /** Answers that were made before and still hold. */
+import { LRUCache } from "lru-cache";
 import { type ServedRepository, findServed } from "../content/repositories.ts";
 import type { Database } from "../db/database.ts";
 import type { CompleteAnswer } from "./answer.ts";
 
-/** Bytes of all bodies kept: tens of thousands of manifests. */
+/** Bytes of all that is kept: tens of thousands of manifests. */
 const MAX_BYTES = 64 * 1024 * 1024;
 /** Bytes of one body: a list of a thousand tags is smaller, and one large body must not displace all others. */
 const MAX_BODY_BYTES = 1024 * 1024;
-/** Entries: each costs some hundred bytes besides its body. */
-const MAX_ENTRIES = 50_000;
+/** Bytes that an entry costs besides its body: its key, headers and the objects around them. */
+const ENTRY_BYTES = 1024;
 /** Paths whose state is kept. */
 const MAX_PATHS = 10_000;
 
+interface KeptAnswer {
+  readonly version: number;
+  readonly changeNumber: number;
+  readonly answer: CompleteAnswer;
+}
+
 /**
- * Keeps answers under keys that name the state of a repository, so that they need never be withdrawn: after a change the key is another one, and what is not asked for
- * any more falls out.
+ * Keeps answers with the state of the repository that they are about, so that they need never be withdrawn: after a change they are found no more, and the next answer to the
+ * same question takes the place. What is not asked for any more falls out.
  */
 export class AnswerCache {
-  readonly #answers = new Map<string, CompleteAnswer>();
-  #bytes = 0;
+  readonly #kept = new LRUCache<string, KeptAnswer>({
+    maxSize: MAX_BYTES,
+    maxEntrySize: ENTRY_BYTES + MAX_BODY_BYTES,
+    sizeCalculation: ({ answer }) => ENTRY_BYTES + answer.body.length,
+  });
 
-  find(key: string): CompleteAnswer | undefined {
-    const found = this.#answers.get(key);
-    if (found === undefined) return undefined;
-    // Asked for last, so that it goes last.
-    this.#answers.delete(key);
-    this.#answers.set(key, found);
-    return found;
+  /** What was answered to this question about this very state. */
+  find(served: ServedRepository, what: string): CompleteAnswer | undefined {
+    const kept = this.#kept.get(keyOf(served, what));
+    const isSame = kept?.version === served.version && kept.changeNumber === served.changeNumber;
+    return isSame ? kept.answer : undefined;
   }
 
-  /** Keeps an answer, unless it is an error or large. */
-  keep(key: string, made: CompleteAnswer): void {
-    if (made.status !== 200 || made.body.length > MAX_BODY_BYTES || this.#answers.has(key)) return;
-    this.#answers.set(key, made);
-    this.#bytes += made.body.length;
-    for (const [oldest, { body }] of this.#answers) {
-      if (this.#bytes <= MAX_BYTES && this.#answers.size <= MAX_ENTRIES) break;
-      this.#answers.delete(oldest);
-      this.#bytes -= body.length;
-    }
+  /** Keeps an answer, unless it is an error, large, or about an older state than the one that is kept. */
+  keep(served: ServedRepository, what: string, answer: CompleteAnswer): void {
+    if (answer.status !== 200) return;
+    const key = keyOf(served, what);
+    const { version, changeNumber } = served;
+    if ((this.#kept.peek(key)?.changeNumber ?? changeNumber) > changeNumber) return;
+    this.#kept.set(key, { version, changeNumber, answer });
   }
 }
 
@@ -68,7 +73,7 @@ export class ServedPaths {
   }
 }
 
-/** The beginning of every key about a repository: what is served under this path does not change as long as this is the same. */
-export function stateKey(served: ServedRepository): string {
-  return `${served.repositoryId}.${served.version}.${served.changeNumber} ${served.path}`;
+/** A path of a later repository of that name asks other questions. */
+function keyOf(served: ServedRepository, what: string): string {
+  return `${served.repositoryId} ${served.path} ${what}`;
 }

@@ -9,7 +9,7 @@ import type { Database, Reader } from "../db/database.ts";
 import { type PullGuardOptions, PullGuard } from "../trust/pull-guard.ts";
 import { KeyringReader } from "../trust/server-keyring.ts";
 import { SignatureVerifier } from "../trust/verification.ts";
-import { AnswerCache, ServedPaths, stateKey } from "./answer-cache.ts";
+import { AnswerCache, ServedPaths } from "./answer-cache.ts";
 import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
 import { MAX_KEPT_BLOB_BYTES, makeBlobAnswer, removeBlob, serveBlob } from "./blob-door.ts";
 import type { Action, Caller, Gate } from "./caller.ts";
@@ -242,8 +242,8 @@ export class DataPlane {
     const { database, blobs } = this.#options;
     const served = await this.#open(exchange, caller, "pull", route.path);
     const isWhole = exchange.request.headers.range === undefined;
-    const key = `${stateKey(served)} blob ${route.digest}`;
-    const known = isWhole ? this.#answers.find(key) : undefined;
+    const what = `blob ${route.digest}`;
+    const known = isWhole ? this.#answers.find(served, what) : undefined;
     if (known !== undefined) return sendAnswer(exchange, known);
     let blob = await findBlob(database.read, served, route.digest);
     if (blob === undefined && (await this.#hasChanged(served))) {
@@ -255,7 +255,7 @@ export class DataPlane {
     if (blob === undefined) throw new RegistryError("BLOB_UNKNOWN", { digest: route.digest });
     if (!isWhole || blob.size > MAX_KEPT_BLOB_BYTES) return await serveBlob(blobs, exchange, blob);
     const made = await makeBlobAnswer(blobs, blob);
-    this.#answers.keep(key, made);
+    this.#answers.keep(served, what, made);
     sendAnswer(exchange, made);
   }
 
@@ -275,12 +275,11 @@ export class DataPlane {
   ): Promise<void> {
     const { database } = this.#options;
     const served = await this.#open(exchange, caller, "pull", path);
-    const key = `${stateKey(served)} ${what}`;
-    const known = this.#answers.find(key);
+    const known = this.#answers.find(served, what);
     const made = known === undefined ? await settle(make(database.read, served)) : { ok: true as const, value: known };
     const finished = made.ok ? await settle(finish(served, made.value)) : made;
     if (known !== undefined && finished.ok) return sendAnswer(exchange, finished.value);
-    if (!(await this.#hasChanged(served))) return this.#conclude(exchange, key, made, finished);
+    if (!(await this.#hasChanged(served))) return this.#conclude(exchange, served, what, made, finished);
     const [then, madeThen] = await database.snapshot(async (reader) => {
       const found = await findServed(reader, path);
       this.#admit(exchange, caller, "pull", path, found);
@@ -288,11 +287,17 @@ export class DataPlane {
       return [found, await settle(make(reader, found))] as const;
     });
     const finishedThen = madeThen.ok ? await settle(finish(then, madeThen.value)) : madeThen;
-    this.#conclude(exchange, `${stateKey(then)} ${what}`, madeThen, finishedThen);
+    this.#conclude(exchange, then, what, madeThen, finishedThen);
   }
 
-  #conclude(exchange: Exchange, key: string, made: Settled<CompleteAnswer>, finished: Settled<CompleteAnswer>): void {
-    if (made.ok) this.#answers.keep(key, made.value);
+  #conclude(
+    exchange: Exchange,
+    served: ServedRepository,
+    what: string,
+    made: Settled<CompleteAnswer>,
+    finished: Settled<CompleteAnswer>,
+  ): void {
+    if (made.ok) this.#answers.keep(served, what, made.value);
     if (!finished.ok) throw finished.error;
     sendAnswer(exchange, finished.value);
   }

@@ -10,7 +10,7 @@ import {
   parseReference,
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
-import { BoundedMap } from "../access/bounded-map.ts";
+import { LRUCache } from "lru-cache";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { findManifest } from "../content/manifests.ts";
 import { isServed } from "../content/membership.ts";
@@ -73,8 +73,8 @@ export class ImageJudge {
   readonly #database: Database;
   readonly #blobs: BlobStore;
   readonly #names: readonly string[];
-  readonly #policies = new BoundedMap<string, Policy>(MAX_POLICIES);
-  readonly #data = new BoundedMap<string, boolean>(MAX_DATA_KEPT);
+  readonly #policies = new LRUCache<string, Policy>({ max: MAX_POLICIES });
+  readonly #data = new LRUCache<string, boolean>({ max: MAX_DATA_KEPT });
 
   constructor(database: Database, blobs: BlobStore, names: readonly string[]) {
     this.#database = database;

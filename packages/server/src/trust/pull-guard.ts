@@ -1,7 +1,7 @@
 /** Judges images that are about to be pulled, and keeps what it found as long as it holds. */
 import { FormatError, TrustAnchors, parseReference } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
-import { BoundedMap } from "../access/bounded-map.ts";
+import { LRUCache } from "lru-cache";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import type { Database } from "../db/database.ts";
@@ -79,7 +79,7 @@ export function isRegistryName(name: string): boolean {
  */
 export class PullGuard {
   readonly #options: PullGuardOptions;
-  readonly #verdicts = new BoundedMap<string, KeptVerdict>(MAX_VERDICTS);
+  readonly #verdicts = new LRUCache<string, KeptVerdict>({ max: MAX_VERDICTS });
   readonly #judge: ImageJudge;
   #namespaces: { readonly trustNumber: number; readonly policies: ReadonlyMap<string, PullPolicySetting> } | undefined;
   #anchors: { readonly version: number; readonly anchors: TrustAnchors } | undefined;
