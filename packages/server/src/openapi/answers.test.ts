@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { test } from "node:test";
 import { DescribedServer, operations } from "./described-answers.testing.ts";
-import { type ServedDocument, basic, serveDocument } from "./served-document.testing.ts";
+import { basic } from "../serve-app.testing.ts";
+import { type ServedDocument, serveDocument } from "./served-document.testing.ts";
 
 const hex = "cddeb7006d914716e2728000746a0b23";
 
