@@ -212,6 +212,7 @@ export class DataPlane {
     const doors: Readonly<Record<string, () => Promise<void>>> = {
       DELETE: () => cancelUpload(uploads, exchange, path, id),
       GET: () => describeUpload(uploads, exchange, path, id),
+      HEAD: () => describeUpload(uploads, exchange, path, id),
       PATCH: () => continueUpload(uploads, exchange, path, id),
       PUT: () => finishUpload(uploads, exchange, path, id),
     };
@@ -233,7 +234,7 @@ export class DataPlane {
       const served = writable(await this.#open(exchange, caller, "sign", path));
       return await removeSignature(database, exchange, caller, served, digest, name);
     }
-    if (method === "GET") {
+    if (method === "GET" || method === "HEAD") {
       if (asksForAll(exchange.query)) {
         return await serveImageSignatures(database, exchange, await this.#open(exchange, caller, "pull", path), digest);
       }
