@@ -5,8 +5,11 @@ import { buildTools } from "../install-tools.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Where they are tried. `npm test` runs the same file, without what has not been built. */
-const tests = "packages/server/src/registry/artifact-clients.test.ts";
+/** Where they are tried. `npm test` runs the same files, without what has not been built. */
+const tests: readonly string[] = [
+  "packages/server/src/registry/artifact-clients.test.ts",
+  "packages/cli/src/server/registry-clients-page.test.ts",
+];
 
 /**
  * Builds oras, regctl, cosign and notation, each where it is missing, and runs their tests.
@@ -18,6 +21,11 @@ export function runClients(print: (line: string) => void): number {
     print(`error: not built: ${missing.join(", ")}`);
     return 2;
   }
-  const args = ["--conditions=@signet/source", join(root, "tools/test.ts"), "--no-install", join(root, tests)];
+  const args = [
+    "--conditions=@signet/source",
+    join(root, "tools/test.ts"),
+    "--no-install",
+    ...tests.map((file) => join(root, file)),
+  ];
   return spawnSync(process.execPath, args, { stdio: "inherit" }).status ?? 1;
 }

@@ -164,6 +164,9 @@ for (const setting of settings) {
         name: "team/app",
         tags: ["1"],
       });
+      // It outlives the image.
+      assert.equal((await bench.request("DELETE", `/v2/team/app/manifests/${bench.image.digest}`)).status, 202);
+      assert.equal((await bench.list("repository")).length, 1);
       await bench.pushImage("team/app:1");
       await succeed([...verify, name]);
       assert.equal((await bench.request("DELETE", `/v2/team/app/manifests/${listed!.carrier}`)).status, 202);
