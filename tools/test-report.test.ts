@@ -52,6 +52,19 @@ test("a skipped test is loud, and a failure of the run with CI=true", async () =
   assert.equal((await runTests(files, { CI: "true" })).status, 1);
 });
 
+test("a test that lacks an optional tool is counted apart, and fails nothing", async () => {
+  const skip = 't.skip("optional: cosign is missing")';
+  const files = { "a.test.mjs": `${begin}test("good", () => {}); test("tool", (t) => ${skip});` };
+  const result = await runTests(files, { CI: "true" });
+  assert.equal(lastLine(result), "1 passed, 0 failed, 1 skipped (1 optional)");
+  assert.match(result.stdout, /skipped: tool — optional: cosign is missing/);
+  assert.equal(result.status, 0);
+  const other = { ...files, "b.test.mjs": `${begin}test("more", (t) => t.skip("no skopeo"));` };
+  const both = await runTests(other, { CI: "true" });
+  assert.equal(lastLine(both), "1 passed, 0 failed, 2 skipped (1 optional)");
+  assert.equal(both.status, 1);
+});
+
 test("a file without tests, one that does not parse and one that dies are failures", async () => {
   const result = await runTests({
     "empty.test.mjs": "",

@@ -31,8 +31,9 @@ export { makeTempDir } from "./temp-dir.ts";
 export type { TempDir } from "./temp-dir.ts";
 export { makeTlsCertificates } from "./tls-certificates.ts";
 export type { TlsCertificates } from "./tls-certificates.ts";
-export { builtToolsFolder, versitygwFolder, versitygwModule } from "./versitygw.ts";
-export { DEFAULT_TIMEOUT_MS, findTool, requireTool, run, runChecked, toolPackages } from "./tools.ts";
+export { builtToolFolder, builtTools, builtToolsFolder } from "./built-tools.ts";
+export type { BuiltToolName } from "./built-tools.ts";
+export { DEFAULT_TIMEOUT_MS, findTool, optionalSkip, requireTool, run, runChecked, toolPackages } from "./tools.ts";
 export type { RunOptions, RunResult, ToolName } from "./tools.ts";
 
 // Registry and images

@@ -30,6 +30,7 @@ test("run kills what outlives its time and says so", async () => {
 test("a missing tool skips its test loudly, and fails it with CI=true", () => {
   const before = process.env["CI"];
   const path = process.env["PATH"];
+  const cache = process.env["XDG_CACHE_HOME"];
   const skipped: string[] = [];
   const context = { skip: (message?: string) => skipped.push(message ?? "") } as unknown as Parameters<
     typeof requireTool
@@ -43,7 +44,14 @@ test("a missing tool skips its test loudly, and fails it with CI=true", () => {
     process.env["CI"] = "true";
     assert.throws(() => requireTool(context, "skopeo"), /skopeo is missing/);
     assert.equal(skipped.length, 1);
+    // What no run of CI builds is no gap there.
+    process.env["XDG_CACHE_HOME"] = empty.path;
+    assert.equal(requireTool(context, "cosign"), undefined);
+    assert.equal(skipped[1], "optional: cosign is missing; `npm run conformance -- --clients` builds it");
+    assert.throws(() => requireTool(context, "oras"), /oras is missing; `npm test` builds it/);
   } finally {
+    if (cache === undefined) delete process.env["XDG_CACHE_HOME"];
+    else process.env["XDG_CACHE_HOME"] = cache;
     process.env["PATH"] = path;
     if (before === undefined) delete process.env["CI"];
     else process.env["CI"] = before;

@@ -5,7 +5,7 @@ import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
 import type { TestContext } from "node:test";
-import { versitygwFolder } from "./versitygw.ts";
+import { type BuiltToolName, builtToolFolder, builtTools, isBuiltTool } from "./built-tools.ts";
 
 /** Executables that tests use and Debian packages bring. */
 type PackagedTool =
@@ -20,9 +20,9 @@ type PackagedTool =
   | "skopeo";
 
 /** Executables that tests use. */
-export type ToolName = PackagedTool | "versitygw";
+export type ToolName = BuiltToolName | PackagedTool;
 
-/** The Debian package that brings each. `versitygw` has none: `npm test` builds it. */
+/** The Debian package that brings each. What has none is in `builtTools`. */
 export const toolPackages: Readonly<Record<PackagedTool, string>> = {
   "docker-registry": "docker-registry",
   gpg: "gnupg",
@@ -52,10 +52,15 @@ function postgresqlDirectories(): readonly string[] {
   }
 }
 
-/** The absolute path of an executable on the PATH (and the places off it where tools of the tests are kept), or undefined. */
+/**
+ * The absolute path of an executable on the PATH (and the places off it where tools of the tests are kept), or undefined. What the tests build is taken in its pinned version
+ * only: another one on the PATH may not know the options that tests give it.
+ */
 export function findTool(name: string): string | undefined {
   const onPath = (process.env["PATH"] ?? "").split(delimiter);
-  const directories = [...onPath, ...extraDirectories, ...postgresqlDirectories(), versitygwFolder()];
+  const directories = isBuiltTool(name)
+    ? [builtToolFolder(name)]
+    : [...onPath, ...extraDirectories, ...postgresqlDirectories()];
   for (const directory of directories) {
     if (directory === "") continue;
     const path = join(directory, name);
@@ -72,20 +77,26 @@ export function findTool(name: string): string | undefined {
 /**
  * The path of a tool that the running test cannot do without. When it is missing the test is skipped with a message saying what to install,
  * and undefined is returned: `if (requireTool(t, "skopeo") === undefined) return;`.
- * @throws Error instead of skipping when CI=true, so that a gap in the machine cannot look like success
+ * @throws Error instead of skipping when CI=true, so that a gap in the machine cannot look like success; not for an optional tool, whose skip is counted apart
  */
 export function requireTool(t: TestContext, name: ToolName): string | undefined {
   const path = findTool(name);
   if (path !== undefined) return path;
-  const advice =
-    name === "versitygw"
-      ? "`npm test` builds it where it can"
-      : `install it with: apt-get install ${toolPackages[name]}`;
+  if (isBuiltTool(name) && builtTools[name].isOptional) {
+    t.skip(`${optionalSkip}${name} is missing; \`npm run conformance -- --clients\` builds it`);
+    return undefined;
+  }
+  const advice = isBuiltTool(name)
+    ? "`npm test` builds it where it can"
+    : `install it with: apt-get install ${toolPackages[name]}`;
   const message = `${name} is missing; ${advice}`;
   if (process.env["CI"] === "true") throw new Error(message);
   t.skip(message);
   return undefined;
 }
+
+/** How the reason of a skip begins when the tool is optional: such a skip is no failure with CI=true. */
+export const optionalSkip = "optional: ";
 
 export interface RunOptions {
   /** Added to a small fixed environment (PATH, TMPDIR, LANG, TZ, HOME=/nonexistent, and for Node the guard of machine-guard.ts); nothing else of the caller's is passed on. */

@@ -4,9 +4,10 @@ import type { Access } from "../access/access.ts";
 import type { LoginFailure } from "../access/authenticate.ts";
 import { writeChallenge } from "../access/challenge.ts";
 import { type Subject, decide, decideOnServer } from "../access/roles.ts";
-import type { Action, Caller, Gate, Needed } from "../registry/caller.ts";
+import { type Action, type Caller, type Gate, type Needed, neededRights } from "../registry/caller.ts";
 import { RegistryError } from "../registry/registry-error.ts";
 import { readRoute } from "../registry/route.ts";
+import { readMountSource } from "../registry/upload-door.ts";
 import type { ClientReader } from "./client.ts";
 
 export interface AccessGateOptions {
@@ -29,7 +30,9 @@ export class AccessGate implements Gate {
   /** @throws RegistryError when credentials are given and do not hold: 401 with a challenge, 429 or 503 with `Retry-After` */
   async identify(request: IncomingMessage): Promise<Caller> {
     const subject = await this.subjectOf(request, request.headers.authorization);
-    return this.#callerOf(subject);
+    const nobody = async (): Promise<Pick<Caller, "may">> =>
+      this.#callerOf(await this.#authenticate(request, undefined), nobody);
+    return this.#callerOf(subject, nobody);
   }
 
   /**
@@ -37,10 +40,15 @@ export class AccessGate implements Gate {
    * @throws as {@link identify}
    */
   async subjectOf(request: IncomingMessage, authorization: string | undefined): Promise<Subject> {
+    const subject = await this.#authenticate(request, authorization);
+    this.#names.set(request, nameOf(subject));
+    return subject;
+  }
+
+  async #authenticate(request: IncomingMessage, authorization: string | undefined): Promise<Subject> {
     const { access, clients } = this.#options;
     const found = await access.authenticate({ authorization, address: clients.addressOf(request) });
     if (found.outcome === "failed") throw this.#refuse(request, found.failure);
-    this.#names.set(request, nameOf(found.subject));
     return found.subject;
   }
 
@@ -55,20 +63,20 @@ export class AccessGate implements Gate {
     return decideOnServer(subject, "administer").isAllowed;
   }
 
-  challenge(request: IncomingMessage, needed: Needed | undefined, hadToken: boolean): string {
+  challenge(request: IncomingMessage, needed: readonly Needed[], hadToken: boolean): string {
     return this.#challenge(request, needed, hadToken ? "insufficient_scope" : undefined);
   }
 
   #challenge(
     request: IncomingMessage,
-    needed: Needed | undefined,
+    needed: readonly Needed[],
     error: "insufficient_scope" | "invalid_token" | undefined,
   ): string {
     const { clients, service } = this.#options;
     return writeChallenge({
       realm: `${clients.urlOf(request)}/token`,
       service,
-      scopes: needed === undefined ? [] : [`repository:${needed.path}:${[...new Set(needed.actions)].join(",")}`],
+      scopes: needed.map(({ path, actions }) => `repository:${path}:${[...new Set(actions)].join(",")}`),
       ...(error === undefined ? {} : { error }),
     });
   }
@@ -86,7 +94,7 @@ export class AccessGate implements Gate {
     return new RegistryError("UNAUTHORIZED", message, { headers: { "www-authenticate": challenge } });
   }
 
-  #callerOf(subject: Subject): Caller {
+  #callerOf(subject: Subject, withoutCredentials: Caller["withoutCredentials"]): Caller {
     const isShutOut = subject.account === null && !this.#options.anonymous;
     const credentials = subject.credential.kind === "none" ? "none" : "basic";
     return {
@@ -94,6 +102,7 @@ export class AccessGate implements Gate {
       credentials: subject.isBearer ? "bearer" : credentials,
       may: (action, target) => !isShutOut && decide(subject, action, target).isAllowed,
       mayList: () => !isShutOut && decideOnServer(subject, "catalog").isAllowed,
+      withoutCredentials,
     };
   }
 }
@@ -103,21 +112,22 @@ function nameOf(subject: Subject): string {
 }
 
 /** What a request will need, so that a client whose token has expired knows which one to ask for. */
-function neededBy(request: IncomingMessage): Needed | undefined {
+function neededBy(request: IncomingMessage): readonly Needed[] {
   try {
-    const [path = ""] = (request.url ?? "").split("?", 1);
+    const [path = "", query = ""] = (request.url ?? "").split("?", 2);
     const route = readRoute(path);
-    if (route === undefined || !("path" in route) || route.path === undefined) return undefined;
-    return { path: route.path, actions: actionsOf(route.kind, request.method ?? "GET") };
+    if (route === undefined || !("path" in route) || route.path === undefined) return [];
+    const source = route.kind === "uploads" ? readMountSource(new URLSearchParams(query)) : undefined;
+    return neededRights(route.path, actionOf(route.kind, request.method ?? "GET"), source);
   } catch {
     // A malformed path: the answer says so once the client is known.
-    return undefined;
+    return [];
   }
 }
 
-function actionsOf(kind: string, method: string): readonly Action[] {
-  if (method === "GET" || method === "HEAD") return kind === "upload" ? ["pull", "push"] : ["pull"];
-  if (kind === "signatures" || kind === "lookaside") return ["pull", "sign"];
-  if (method === "DELETE" && kind !== "upload") return ["pull", "delete"];
-  return ["pull", "push"];
+function actionOf(kind: string, method: string): Action {
+  if (method === "GET" || method === "HEAD") return kind === "upload" ? "push" : "pull";
+  if (kind === "signatures" || kind === "lookaside") return "sign";
+  if (method === "DELETE" && kind !== "upload") return "delete";
+  return "push";
 }

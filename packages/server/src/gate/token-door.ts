@@ -23,7 +23,7 @@ export interface TokenDoorOptions {
 }
 
 /**
- * Answers GET and POST; other methods were refused before.
+ * Answers GET, HEAD and POST; other methods were refused before.
  * @throws RegistryError 401, 413, 429, 503; FormatError for what is malformed (400)
  */
 export async function serveToken(options: TokenDoorOptions, exchange: Exchange): Promise<void> {
@@ -50,7 +50,7 @@ interface AskedToken {
 
 async function readRequest({ request, query }: Exchange): Promise<AskedToken> {
   const { authorization } = request.headers;
-  if (request.method === "GET") {
+  if (request.method !== "POST") {
     return { authorization, service: query.get("service") ?? undefined, scopes: query.getAll("scope") };
   }
   const type = (request.headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();

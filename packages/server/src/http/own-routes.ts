@@ -16,7 +16,7 @@ export const ownRoutes: Readonly<Record<OwnPath, OwnRoute>> = {
   "/metrics": { label: "metrics", methods: readOnly },
   "/openapi.json": { label: "openapi", methods: readOnly },
   "/readyz": { label: "health", methods: readOnly },
-  "/token": { label: "token", methods: ["GET", "POST"] },
+  "/token": { label: "token", methods: ["GET", "HEAD", "POST"] },
 };
 
 /** True for a path in the table. */

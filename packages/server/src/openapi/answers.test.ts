@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { test } from "node:test";
 import { DescribedServer, operations } from "./described-answers.testing.ts";
-import { type ServedDocument, basic, serveDocument } from "./served-document.testing.ts";
+import { basic } from "../serve-app.testing.ts";
+import { type ServedDocument, serveDocument } from "./served-document.testing.ts";
 
 const hex = "cddeb7006d914716e2728000746a0b23";
 
@@ -109,6 +110,7 @@ async function askExtension({ served, asked, admin }: Bench): Promise<void> {
     assert.equal(paged.length, 3);
   }
   await admin(200, "listRepositorySignaturesHeaders", list);
+  for (const query of ["", "?view=all"]) await admin(200, "listImageSignaturesHeaders", `${path}${query}`);
   await admin(400, "listRepositorySignatures", `${list}?n=many`);
   await admin(414, "listRepositorySignatures", `${list}?last=${"x".repeat(16_384)}`);
   await admin(404, "listRepositorySignatures", "/extensions/v2/team/none/signatures");
@@ -159,6 +161,7 @@ async function askServer({ served, asked, admin }: Bench): Promise<void> {
 
   const query = "service=signet&scope=repository:team/app:pull";
   await admin(200, "getToken", `/token?${query}`);
+  await admin(200, "getTokenHeaders", `/token?${query}`);
   await admin(400, "getToken", "/token?scope=nonsense");
   assert.equal((await asked.ask("getToken", { path: `/token?${query}` })).status, 200);
   const post = async (status: number, form: Record<string, string> | string): Promise<void> => {

@@ -10,7 +10,8 @@ import { readRoute } from "../registry/route.ts";
 import { operations } from "./described-answers.testing.ts";
 import { openApiDocument } from "./document.ts";
 import { openApiPage, writeOpenApiPage } from "./openapi-page.ts";
-import { basic, serveDocument } from "./served-document.testing.ts";
+import { basic } from "../serve-app.testing.ts";
+import { serveDocument } from "./served-document.testing.ts";
 
 const hex = "0".repeat(64);
 const values: Readonly<Record<string, string>> = {

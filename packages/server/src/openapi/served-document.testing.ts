@@ -1,19 +1,11 @@
 /** For tests of the document: a whole server on loopback, with accounts, an image and its signatures. */
+import { join } from "node:path";
 import { type Signer, createSignature, generateKey, openSecretKey } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
-import {
-  type TestImage,
-  buildTestImage,
-  httpPushTarget,
-  makeTempDir,
-  pushTestAttachments,
-  pushTestImage,
-} from "@signet/testkit";
+import { type TestImage, buildTestImage, httpPushTarget, pushTestAttachments, pushTestImage } from "@signet/testkit";
 import { createAccessToken } from "../access/access-tokens.ts";
 import { createAccount } from "../access/accounts.ts";
-import { startServer } from "../app.ts";
-import { loadConfig } from "../config.ts";
-import { openDatabase } from "../storage.ts";
+import { basic, serveApp } from "../serve-app.testing.ts";
 import { addTrustedKey } from "../trust/trusted-keys.ts";
 
 export interface ServedDocument extends AsyncDisposable {
@@ -30,41 +22,21 @@ export interface ServedDocument extends AsyncDisposable {
   readonly sign: (by?: "other" | "trusted", manifest?: Uint8Array) => Promise<Uint8Array>;
 }
 
-export const basic = (user: string, password: string): Record<string, string> => ({
-  authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
-});
-
 /** The image is `team/app:1`, with one signature of cosign's form beside it. */
 export async function serveDocument(env: Readonly<Record<string, string>> = {}): Promise<ServedDocument> {
   await using opened = new AsyncDisposableStack();
-  const dir = opened.use(makeTempDir("signet-openapi-"));
-  const adminPassword = "a password for tests";
-  const { config } = await loadConfig({
-    env: {
-      HOME: dir.path,
-      SIGNET_LOG_LEVEL: "error",
-      SIGNET_LOG_ACCESS: "false",
-      SIGNET_LIMITS_HEADER_BYTES: "64KiB",
-      ...env,
-    },
-    options: { listen: "127.0.0.1:0", data: dir.join("data") },
-  });
-  const deps = { version: "0", now: Date.now, isTerminal: false, adminPassword };
-  const server = opened.adopt(await startServer(config, deps), (one) => one.drain());
-  await using database = await openDatabase(config).then((one) => ({
-    one,
-    [Symbol.asyncDispose]: () => one.close(),
-  }));
+  const app = opened.use(await serveApp({ SIGNET_LIMITS_HEADER_BYTES: "64KiB", ...env }));
+  const { database, adminPassword } = app;
   const now = Date.now();
-  await createAccount(database.one, { name: "robot$stranger", kind: "robot", password: null }, now);
+  await createAccount(database, { name: "robot$stranger", kind: "robot", password: null }, now);
   const token = { account: "robot$stranger", name: "test", scopes: null, expiresAt: null };
-  const { secret: strangerToken } = await createAccessToken(database.one, token, now);
+  const { secret: strangerToken } = await createAccessToken(database, token, now);
   const [trusted, other] = await Promise.all([makeSigner(now), makeSigner(now)]);
   const audit = (): Promise<void> => Promise.resolve();
-  await addTrustedKey(database.one, new TextEncoder().encode(trusted.publicKey), "", { by: "admin", now, audit });
+  await addTrustedKey(database, new TextEncoder().encode(trusted.publicKey), "", { by: "admin", now, audit });
 
   const image = await buildTestImage();
-  const target = httpPushTarget(server.url, { user: "admin", password: adminPassword });
+  const target = httpPushTarget(app.url, { user: "admin", password: adminPassword });
   await pushTestImage(target, "team/app:1", image);
   const critical = {
     type: "cosign container image signature",
@@ -76,8 +48,8 @@ export async function serveDocument(env: Readonly<Record<string, string>> = {}):
   let second = 0;
   const parts = opened.move();
   return {
-    url: server.url,
-    blobs: dir.join("data/blobs"),
+    url: app.url,
+    blobs: join(app.folder, "blobs"),
     image,
     admin: basic("admin", adminPassword),
     adminPassword,
@@ -86,7 +58,7 @@ export async function serveDocument(env: Readonly<Record<string, string>> = {}):
       second += 1;
       const { signer } = by === "trusted" ? trusted : other;
       const options = { engine: nodeEngine, now: now + second * 1_000, creator: "test" };
-      return (await createSignature(manifest, `${new URL(server.url).host}/team/app:1`, signer, options)).bytes;
+      return (await createSignature(manifest, `${app.host}/team/app:1`, signer, options)).bytes;
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };

@@ -125,7 +125,7 @@ const document: OpenApiObject = {
 
 export const serverPaths: OpenApiObject = {
   "/v2/_catalog": { get: catalog, head: headOf(catalog) },
-  "/token": { get: getToken, post: postToken },
+  "/token": { get: getToken, head: headOf(getToken), post: postToken },
   "/healthz": { get: health, head: headOf(health) },
   "/readyz": { get: readiness, head: headOf(readiness) },
   "/metrics": { get: metrics, head: headOf(metrics) },

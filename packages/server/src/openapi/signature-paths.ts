@@ -183,7 +183,12 @@ export const signaturePaths: OpenApiObject = {
     get: repositoryList,
     head: headOf(repositoryList),
   },
-  "/extensions/v2/{name}/signatures/{digest}": { parameters: [name, digest], get: imageList, put: putSignature },
+  "/extensions/v2/{name}/signatures/{digest}": {
+    parameters: [name, digest],
+    get: imageList,
+    head: headOf(imageList),
+    put: putSignature,
+  },
   "/extensions/v2/{name}/signatures/{digest}/{signature}": {
     parameters: [
       name,

@@ -17,6 +17,8 @@ export interface Caller {
   /** How they proved it: a refusal is worded by it. */
   readonly credentials: "basic" | "bearer" | "none";
   may(action: Action, target: Target): boolean;
+  /** The same sender as nobody in particular: what everybody may is no secret from whoever has a token of something else. */
+  withoutCredentials(): Promise<Pick<Caller, "may">>;
   /** Whether they may list the server's repositories; each one is asked for besides. */
   mayList(): boolean;
 }
@@ -25,12 +27,22 @@ export interface Caller {
 export interface Gate {
   /** @throws RegistryError when credentials are given and do not hold */
   identify(request: IncomingMessage): Promise<Caller>;
-  /** The value of `WWW-Authenticate` that leads a client to the rights it lacks. */
-  challenge(request: IncomingMessage, needed: Needed | undefined, hadToken: boolean): string;
+  /** The value of `WWW-Authenticate` that leads a client to the rights it lacks; none for `/v2/`. */
+  challenge(request: IncomingMessage, needed: readonly Needed[], hadToken: boolean): string;
 }
 
-/** A right that was missing, for the challenge. */
+/** Rights that a request needs, for the challenge. */
 export interface Needed {
   readonly path: string;
   readonly actions: readonly Action[];
+}
+
+/**
+ * What an action needs, with what belongs to it: clients look before they change something.
+ * @param mountSource where the blob of an upload is to be mounted from, as far as the client may read there
+ */
+export function neededRights(path: string, action: Action, mountSource?: string): readonly Needed[] {
+  const rights: Needed = { path, actions: action === "pull" ? ["pull"] : ["pull", action] };
+  const isElsewhere = mountSource !== undefined && mountSource !== path;
+  return isElsewhere ? [rights, { path: mountSource, actions: ["pull"] }] : [rights];
 }

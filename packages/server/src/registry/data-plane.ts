@@ -12,7 +12,7 @@ import { SignatureVerifier } from "../trust/verification.ts";
 import { AnswerCache, ServedPaths } from "./answer-cache.ts";
 import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
 import { MAX_KEPT_BLOB_BYTES, makeBlobAnswer, removeBlob, serveBlob } from "./blob-door.ts";
-import type { Action, Caller, Gate } from "./caller.ts";
+import { type Action, type Caller, type Gate, neededRights } from "./caller.ts";
 import { makeSignaturesAnswer, receiveSignature, removeSignature } from "./extension-door.ts";
 import { makeReferrersAnswer, makeTagsAnswer, serveCatalog } from "./list-doors.ts";
 import { makeLookasideAnswer, receiveLookaside, removeLookaside, serveReleaseTree } from "./lookaside-door.ts";
@@ -22,7 +22,14 @@ import { RegistryError, contentProblems } from "./registry-error.ts";
 import { checkMethod, methodsOf } from "./route-methods.ts";
 import { type Route, readRoute } from "./route.ts";
 import { asksForAll, serveImageSignatures, serveRepositorySignatures } from "./signature-list-door.ts";
-import { beginUpload, cancelUpload, continueUpload, describeUpload, finishUpload } from "./upload-door.ts";
+import {
+  beginUpload,
+  cancelUpload,
+  continueUpload,
+  describeUpload,
+  finishUpload,
+  readMountSource,
+} from "./upload-door.ts";
 
 /** What clients look for: the first tells that this is a registry, the second that it keeps signatures (its value must be just `1`). */
 const standardHeaders: Readonly<Record<string, string>> = {
@@ -99,10 +106,10 @@ export class DataPlane {
     switch (route.kind) {
       case "base":
         // Clients of containers/image learn here, and only here, how to authenticate: even where they may read without.
-        if (caller.credentials === "none") throw this.#refusal(exchange, caller, undefined);
+        if (caller.credentials === "none") throw this.#refusal(exchange, caller);
         return answerJson(exchange, {});
       case "catalog":
-        if (!caller.mayList()) throw this.#refusal(exchange, caller, undefined);
+        if (!caller.mayList()) throw this.#refusal(exchange, caller);
         return await serveCatalog(database, exchange, caller);
       case "tags": {
         const page = readPage(exchange.query);
@@ -198,13 +205,14 @@ export class DataPlane {
   ): Promise<void> {
     const uploads = this.#uploads;
     if (route.kind === "uploads") {
-      await this.#openForPush(exchange, caller, route.path);
+      await this.#openForPush(exchange, caller, route.path, readMountSource(exchange.query));
       return await beginUpload(this.#options.database, uploads, exchange, caller, route.path);
     }
     const { path, id } = route;
     const doors: Readonly<Record<string, () => Promise<void>>> = {
       DELETE: () => cancelUpload(uploads, exchange, path, id),
       GET: () => describeUpload(uploads, exchange, path, id),
+      HEAD: () => describeUpload(uploads, exchange, path, id),
       PATCH: () => continueUpload(uploads, exchange, path, id),
       PUT: () => finishUpload(uploads, exchange, path, id),
     };
@@ -226,7 +234,7 @@ export class DataPlane {
       const served = writable(await this.#open(exchange, caller, "sign", path));
       return await removeSignature(database, exchange, caller, served, digest, name);
     }
-    if (method === "GET") {
+    if (method === "GET" || method === "HEAD") {
       if (asksForAll(exchange.query)) {
         return await serveImageSignatures(database, exchange, await this.#open(exchange, caller, "pull", path), digest);
       }
@@ -315,36 +323,46 @@ export class DataPlane {
     return served;
   }
 
-  async #find(exchange: Exchange, caller: Caller, action: Action, path: string): Promise<ServedRepository | undefined> {
+  async #find(
+    exchange: Exchange,
+    caller: Caller,
+    action: Action,
+    path: string,
+    mountSource?: string,
+  ): Promise<ServedRepository | undefined> {
     const served = await this.#paths.find(path);
-    this.#admit(exchange, caller, action, path, served);
+    this.#admit(exchange, caller, action, path, served, mountSource);
     return served;
   }
 
-  #admit(exchange: Exchange, caller: Caller, action: Action, path: string, served: ServedRepository | undefined): void {
+  #admit(
+    exchange: Exchange,
+    caller: Caller,
+    action: Action,
+    path: string,
+    served: ServedRepository | undefined,
+    mountSource?: string,
+  ): void {
     if (caller.may(action, { path, visibility: served?.visibility })) return;
-    throw this.#refusal(exchange, caller, { path, action });
+    throw this.#refusal(exchange, caller, { path, action }, mountSource);
   }
 
-  async #openForPush(exchange: Exchange, caller: Caller, path: string): Promise<void> {
-    const served = await this.#find(exchange, caller, "push", path);
+  async #openForPush(exchange: Exchange, caller: Caller, path: string, mountSource?: string): Promise<void> {
+    const served = await this.#find(exchange, caller, "push", path, mountSource);
     if (served !== undefined) writable(served);
   }
 
   #refusal(
     exchange: Exchange,
     caller: Caller,
-    needed: { readonly path: string; readonly action: Action } | undefined,
+    needed?: { readonly path: string; readonly action: Action },
+    mountSource?: string,
   ): RegistryError {
     const detail = needed && [{ type: "repository", name: needed.path, action: needed.action }];
     // A password is refused for good; whoever has none, or a token of a smaller scope, is told how to come back.
     if (caller.credentials === "basic") return new RegistryError("DENIED", detail);
-    const actions: readonly Action[] = needed?.action === "pull" ? ["pull"] : ["pull", needed?.action ?? "pull"];
-    const challenge = this.#options.gate.challenge(
-      exchange.request,
-      needed && { path: needed.path, actions },
-      caller.credentials === "bearer",
-    );
+    const rights = needed === undefined ? [] : neededRights(needed.path, needed.action, mountSource);
+    const challenge = this.#options.gate.challenge(exchange.request, rights, caller.credentials === "bearer");
     return new RegistryError("UNAUTHORIZED", detail, { headers: { "www-authenticate": challenge } });
   }
 

@@ -27,7 +27,13 @@ const plane = new DataPlane({
   blobs,
   gate: {
     identify: () =>
-      Promise.resolve({ name: "tester", credentials: "bearer", may: () => true, mayList: () => true } as const),
+      Promise.resolve({
+        name: "tester",
+        credentials: "bearer",
+        may: () => true,
+        mayList: () => true,
+        withoutCredentials: () => Promise.resolve({ may: () => true }),
+      } as const),
     challenge: () => "Bearer",
   },
   now: Date.now,

@@ -18,10 +18,9 @@ export const resourceMethods: Readonly<Record<Resource, readonly string[]>> = {
   "release-signature": readOnly,
   signature: ["DELETE"],
   "signature-list": readOnly,
-  // Not HEAD: clients of this extension ask by GET alone.
-  signatures: ["GET", "PUT"],
+  signatures: ["GET", "HEAD", "PUT"],
   tags: readOnly,
-  upload: ["DELETE", "GET", "PATCH", "PUT"],
+  upload: ["DELETE", "GET", "HEAD", "PATCH", "PUT"],
   uploads: ["POST"],
 };
 

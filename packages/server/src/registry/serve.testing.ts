@@ -4,7 +4,7 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import { openFilesystemStore } from "../blobs/filesystem.ts";
 import type { Database } from "../db/database.ts";
 import { openSqlite } from "../db/sqlite.ts";
-import type { Action, Caller, Gate } from "./caller.ts";
+import type { Action, Caller, Gate, Target } from "./caller.ts";
 import { DataPlane, type DataPlaneOptions } from "./data-plane.ts";
 
 export interface ServedRegistry extends AsyncDisposable {
@@ -99,18 +99,24 @@ function makeGate(rights: Rights): Gate {
   return {
     identify: ({ headers }) => {
       const name = String(headers["x-test-account"] ?? "tester");
+      const mayAs =
+        (account: string) =>
+        (action: Action, { path, visibility }: Target): boolean =>
+          // Whoever may sign reads what a policy hides, as the role has it.
+          rights(account, action === "pull-hidden" ? "sign" : action, path) ||
+          (action === "pull" && visibility === "public");
       const caller: Caller = {
         name,
         credentials: name === "anonymous" ? "none" : "bearer",
-        may: (action, { path, visibility }) =>
-          // Whoever may sign reads what a policy hides, as the role has it.
-          rights(name, action === "pull-hidden" ? "sign" : action, path) ||
-          (action === "pull" && visibility === "public"),
+        may: mayAs(name),
         mayList: () => true,
+        withoutCredentials: () => Promise.resolve({ may: mayAs("anonymous") }),
       };
       return Promise.resolve(caller);
     },
-    challenge: (_request, needed) =>
-      `Bearer realm="http://127.0.0.1/token"${needed === undefined ? "" : `,scope="repository:${needed.path}:${needed.actions.join(",")}"`}`,
+    challenge: (_request, needed) => {
+      const scopes = needed.map(({ path, actions }) => `repository:${path}:${actions.join(",")}`);
+      return `Bearer realm="http://127.0.0.1/token"${scopes.length === 0 ? "" : `,scope="${scopes.join(" ")}"`}`;
+    },
   };
 }

@@ -25,9 +25,7 @@ export async function beginUpload(
   if (mount !== null) {
     const digest = tryParseDigest(mount);
     if (digest === undefined) throw new RegistryError("DIGEST_INVALID", { digest: mount.slice(0, 200) });
-    if (await tryMount(database, caller, query.get("from"), digest, path, now)) {
-      return answerCreated(exchange, path, digest);
-    }
+    if (await tryMount(database, exchange, caller, digest, path)) return answerCreated(exchange, path, digest);
   }
   if (mount === null && query.has("digest")) {
     const digest = readDigest(exchange);
@@ -38,24 +36,32 @@ export async function beginUpload(
   answer(exchange, 202, { ...uploadHeaders(upload), "docker-upload-uuid": upload.id });
 }
 
+/** The repository that a POST wants a blob mounted from; undefined for any other POST, and for a name that no repository has. */
+export function readMountSource(query: URLSearchParams): string | undefined {
+  const from = query.has("mount") ? query.get("from") : null;
+  return from !== null && isRepositoryPath(from) ? from : undefined;
+}
+
 /**
  * Mounts a blob from a repository that the caller may read; where the client names none, from any such. Otherwise an upload begins: the answer does not tell why, so
  * that nobody learns what other repositories hold.
  */
 async function tryMount(
   database: Database,
+  exchange: Exchange,
   caller: Caller,
-  from: string | null,
   digest: Digest,
   to: string,
-  now: number,
 ): Promise<boolean> {
-  if (from !== null && !isRepositoryPath(from)) return false;
+  const { query, now } = exchange;
+  const from = readMountSource(query);
+  if (query.has("from") && from === undefined) return false;
   const sources =
-    from === null
+    from === undefined
       ? await listBlobHolders(database.read, digest, MAX_MOUNT_SOURCES)
       : [await findServed(database.read, from)];
-  const source = sources.find((one) => one !== undefined && caller.may("pull", one));
+  const find = (reader: Pick<Caller, "may">) => sources.find((one) => one !== undefined && reader.may("pull", one));
+  const source = find(caller) ?? find(await caller.withoutCredentials());
   return source !== undefined && (await mountBlob(database, source.path, digest, to, now));
 }
 
