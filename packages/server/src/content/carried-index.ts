@@ -3,6 +3,7 @@ import type { Writer } from "../db/database.ts";
 import { type CarriedSignature, attachmentSubject } from "./carried-signatures.ts";
 import { ContentError } from "./content-error.ts";
 import { type Unit, inVersion } from "./membership.ts";
+import { noteArrival } from "./signature-arrivals.ts";
 import type { LockedRepository } from "./repositories.ts";
 import { refuseWithdrawn } from "./tombstones.ts";
 
@@ -24,7 +25,11 @@ export async function planCarried(
   const add: Unit[] = [];
   for (const signature of carried) {
     await refuseWithdrawn(writer, signature.digest, undefined);
-    if (await insertCarried(writer, signature, carrier, now)) add.push({ kind: "signature", key: signature.digest });
+    if (!(await insertCarried(writer, signature, now))) continue;
+    const { digest, manifestDigest } = signature;
+    const name = `${manifestDigest}@${digest.slice("sha256:".length, "sha256:".length + 32)}`;
+    await noteArrival(writer, { repositoryId: repository.id, digest, name, carrier }, now);
+    add.push({ kind: "signature", key: digest });
   }
   const kept = new Set(add.map((unit) => unit.key));
   const before = await listTagged(writer, repository, tags);
@@ -107,12 +112,7 @@ export async function listReferred(
 }
 
 /** Returns false where the same bytes are known as a signature of another image: a bundle about several is indexed for the first. */
-async function insertCarried(
-  writer: Writer,
-  signature: CarriedSignature,
-  carrier: string,
-  now: number,
-): Promise<boolean> {
+async function insertCarried(writer: Writer, signature: CarriedSignature, now: number): Promise<boolean> {
   const { digest, manifestDigest, format, bytes, claims } = signature;
   const row = await writer
     .insertInto("signature")
@@ -126,8 +126,6 @@ async function insertCarried(
       claimed_key_id: null,
       claimed_fingerprint: null,
       bytes,
-      carrier_digest: carrier,
-      name: `${manifestDigest}@${digest.slice("sha256:".length, "sha256:".length + 32)}`,
       created_at: now,
       touched_at: now,
     })

@@ -3,6 +3,7 @@ import {
   FormatError,
   type UntrustedDescriptor,
   type UntrustedManifest,
+  claimedMediaType,
   computeManifestDigest,
   digestAlgorithm,
   parseManifest,
@@ -70,9 +71,20 @@ export function readManifestFacts(
   };
 }
 
+/**
+ * A manifest is stored once for all repositories, and so is its type: what the bytes alone say. Where they do not name it, a client that calls it otherwise would choose what
+ * others are told of theirs.
+ */
 function parse(bytes: Uint8Array, contentType: string | undefined): UntrustedManifest {
   try {
-    return parseManifest(bytes, contentType);
+    const manifest = parseManifest(bytes, contentType);
+    if (claimedMediaType(contentType) === undefined) return manifest;
+    const { mediaType } = parseManifest(bytes);
+    if (mediaType === manifest.mediaType) return manifest;
+    throw new ContentError(
+      "manifest-invalid",
+      `the manifest does not name its type, and reads as ${mediaType}: to be ${manifest.mediaType} it needs the member mediaType`,
+    );
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     throw new ContentError("manifest-invalid", error.message);

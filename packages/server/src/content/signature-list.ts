@@ -55,6 +55,11 @@ export async function listSignatureFacts(
   const rows = await reader
     .selectFrom("membership")
     .innerJoin("signature", "signature.digest", "membership.unit_key")
+    .innerJoin("signature_arrival", (join) =>
+      join
+        .onRef("signature_arrival.signature_digest", "=", "signature.digest")
+        .onRef("signature_arrival.repository_id", "=", "membership.repository_id"),
+    )
     .leftJoin("verification", (join) =>
       join.on("verification.id", "=", (expression) =>
         expression
@@ -69,9 +74,9 @@ export async function listSignatureFacts(
       "signature.digest",
       "signature.manifest_digest",
       "signature.format",
-      "signature.name",
-      "signature.carrier_digest",
-      "signature.created_at",
+      "signature_arrival.name",
+      "signature_arrival.carrier_digest",
+      "signature_arrival.arrived_at",
       "signature.claimed_reference",
       "signature.claimed_at",
       "signature.claimed_creator",
@@ -100,7 +105,7 @@ export async function listSignatureFacts(
     name: row.name,
     size: row.size,
     carrier: row.carrier_digest ?? undefined,
-    createdAt: row.created_at,
+    createdAt: row.arrived_at,
     unverifiedClaims: {
       reference: row.claimed_reference ?? undefined,
       signedAt: row.claimed_at ?? undefined,
@@ -115,7 +120,8 @@ export async function listSignatureFacts(
             verdict: row.verdict,
             signer: row.signer ?? undefined,
             keyringVersion: row.keyring_version!,
-            verifiedAt: row.verified_at!,
+            // One that was made for another repository counts from the arrival here: nobody learns that there is one.
+            verifiedAt: Math.max(row.verified_at!, row.arrived_at),
             validUntil: row.valid_until ?? undefined,
             evidence: row.evidence!,
           },

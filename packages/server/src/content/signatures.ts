@@ -17,6 +17,7 @@ import type { SignatureVerifier } from "../trust/verification.ts";
 import { listClosure } from "./closure.ts";
 import { ContentError } from "./content-error.ts";
 import { type Unit, commitVersion, inVersion, isServed } from "./membership.ts";
+import { noteArrival } from "./signature-arrivals.ts";
 import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
 import { refuseWithdrawn } from "./tombstones.ts";
 
@@ -93,13 +94,18 @@ export async function listSignatures(
   return await reader
     .selectFrom("signature")
     .innerJoin("membership", "membership.unit_key", "signature.digest")
-    .select(["signature.digest", "signature.name", "signature.format", "signature.bytes"])
+    .innerJoin("signature_arrival", (join) =>
+      join
+        .onRef("signature_arrival.signature_digest", "=", "signature.digest")
+        .onRef("signature_arrival.repository_id", "=", "membership.repository_id"),
+    )
+    .select(["signature.digest", "signature_arrival.name", "signature.format", "signature.bytes"])
     .where("signature.manifest_digest", "=", manifestDigest)
     .where("membership.repository_id", "=", served.repositoryId)
     .where("membership.unit_kind", "=", "signature")
     .where(inVersion(served.version))
     .orderBy("membership.version_added")
-    .orderBy("signature.created_at")
+    .orderBy("signature_arrival.arrived_at")
     .orderBy("signature.digest")
     .execute();
 }
@@ -140,6 +146,8 @@ export async function putSignature(
     }
     await refuseWithdrawn(writer, signature.digest, signature.fingerprint ?? signature.claims.keyId);
     await insertSignature(writer, manifestDigest, signature, now);
+    const { digest, name } = signature;
+    await noteArrival(writer, { repositoryId: repository.id, digest, name, carrier: null }, now);
     await verifier.record(writer, { ...signature, manifestDigest, format: "simple-signing" }, "server", now);
     const add = await listClosure(writer, repository, manifestDigest);
     await commitVersion(
@@ -193,8 +201,6 @@ async function insertSignature(
       claimed_key_id: claims.keyId ?? null,
       claimed_fingerprint: signature.fingerprint ?? null,
       bytes: signature.bytes,
-      carrier_digest: null,
-      name: signature.name,
       created_at: now,
       touched_at: now,
     })

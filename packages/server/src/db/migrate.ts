@@ -4,6 +4,7 @@ import { sql } from "kysely";
 import { StoreError } from "@signet/core";
 import type { DatabaseKind } from "./database.ts";
 import { createRegistryTables } from "./migrations/0001-registry.ts";
+import { separateSignatureArrivals } from "./migrations/0002-signature-arrivals.ts";
 import type { Schema } from "./schema.ts";
 
 interface Migration {
@@ -12,7 +13,10 @@ interface Migration {
 }
 
 /** In the order in which they run. Never changed once released: a database remembers them by name. */
-const migrations: readonly Migration[] = [{ name: "0001-registry", run: createRegistryTables }];
+const migrations: readonly Migration[] = [
+  { name: "0001-registry", run: createRegistryTables },
+  { name: "0002-signature-arrivals", run: separateSignatureArrivals },
+];
 
 /** Any number, the same for every process: the advisory lock under which PostgreSQL's tables change. */
 const MIGRATION_LOCK = 7_253_011;

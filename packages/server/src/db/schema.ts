@@ -87,12 +87,19 @@ export interface SignatureTable {
   claimed_fingerprint: string | null;
   /** The signature as containers/image frames it: an OpenPGP message, or `\0sigstore-json\n` and JSON. */
   bytes: Uint8Array;
-  /** The manifest whose layer or blob carried it, for attachments and referrers. */
-  carrier_digest: string | null;
-  /** Its name at the signatures extension: `DIGEST@32 hex digits`. */
-  name: string;
   created_at: Milliseconds;
   touched_at: Milliseconds;
+}
+
+/** How a signature came into a repository. Not a part of {@link SignatureTable}: one repository's readers must not learn what was sent to another. */
+export interface SignatureArrivalTable {
+  repository_id: number;
+  signature_digest: string;
+  /** Its name at the signatures extension: `DIGEST@32 hex digits`. */
+  name: string;
+  /** The manifest whose layer or blob carried it, for attachments and referrers: the newest. */
+  carrier_digest: string | null;
+  arrived_at: Milliseconds;
 }
 
 /** What may never be stored again: a signature by its digest, or every signature of a key. Checked in the transaction that would insert. */
@@ -331,6 +338,7 @@ export interface Schema {
   role_binding: RoleBindingTable;
   setting: SettingTable;
   signature: SignatureTable;
+  signature_arrival: SignatureArrivalTable;
   tag: TagTable;
   token_key: TokenKeyTable;
   tombstone: TombstoneTable;

@@ -8,9 +8,10 @@ export type ServerLog = Logger;
 /** Characters of a text in the log that a client had a say in. */
 const MAX_LOGGED_CHARACTERS = 300;
 
-/** What credentials look like in texts: in URLs, in headers, our access tokens, JSON Web Tokens. */
+/** What credentials look like in texts: in URLs and their queries, in headers, our access tokens, JSON Web Tokens. */
 const secretForms: readonly (readonly [RegExp, string])[] = [
-  [/:\/\/[^/@\s]*@/g, "://[redacted]@"],
+  [/:\/\/[^/\s]*@/g, "://[redacted]@"],
+  [/([?&](?:password|access_token|token|x-amz-(?:credential|security-token|signature))=)[^&\s:]*/gi, "$1[redacted]"],
   [/\b(authorization|proxy-authorization|cookie|set-cookie)(["']?\s*[:=]\s*)[^\r\n]*/gi, "$1$2[redacted]"],
   [/\b(basic|bearer)\s+[A-Za-z0-9._~+/=-]{6,}/gi, "$1 [redacted]"],
   [/\bsgn_[0-9a-z]{8,}/g, "[redacted]"],
