@@ -26,15 +26,18 @@ export async function refuseOverQuota(writer: Writer, repositoryId: number): Pro
   if (quota !== null && used > quota) throw overQuota(quota, used);
 }
 
-/** What counts for the quota of the repository under a path; no limit where there is none yet. */
-export async function readQuotaUse(reader: Reader, path: string): Promise<QuotaUse> {
+/**
+ * What counts for the quota of the repository under a path; no limit where there is none yet.
+ * @param coming a blob that is being sent: where it is there already it does not count, since it will be there once
+ */
+export async function readQuotaUse(reader: Reader, path: string, coming?: string): Promise<QuotaUse> {
   const row = await reader
     .selectFrom("repository")
     .innerJoin("distribution", "distribution.repository_id", "repository.id")
     .select(["repository.id", "repository.quota_bytes", "repository.latest_version"])
     .where("distribution.path", "=", path)
     .executeTakeFirst();
-  return row === undefined ? { quota: null, used: 0 } : await readUse(reader, row);
+  return row === undefined ? { quota: null, used: 0 } : await readUse(reader, row, coming);
 }
 
 /** That a repository would hold so many bytes is too much. */
@@ -52,10 +55,11 @@ async function readUse(
     quota_bytes: quota,
     latest_version: version,
   }: { id: number; quota_bytes: number | null; latest_version: number },
+  coming = "",
 ): Promise<QuotaUse> {
   if (quota === null) return { quota, used: 0 };
   const { rows } = await sql<{ held: number | string; incoming: number | string }>`
-    select (select coalesce(sum(size), 0) from blob where digest in (
+    select (select coalesce(sum(size), 0) from blob where digest <> ${coming} and digest in (
       select unit_key from membership where repository_id = ${id} and unit_kind = 'blob'
         and version_added <= ${version}
         and (version_removed is null or version_removed > ${version})

@@ -145,7 +145,7 @@ export class Uploads {
    */
   async finish(upload: Upload, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
     return await this.#alone(upload.id, async (interruption) => {
-      const received = await this.#receive(upload, chunks, interruption);
+      const received = await this.#receive(upload, chunks, interruption, digest);
       return await this.#complete(upload, received, digest, now, async (writer) => {
         const gone = await writer
           .deleteFrom("upload")
@@ -167,7 +167,7 @@ export class Uploads {
     const upload = { id: randomUUID(), path, state: await this.#store.begin() };
     return await this.#alone(upload.id, async (interruption) => {
       try {
-        const received = await this.#receive(upload, chunks, interruption);
+        const received = await this.#receive(upload, chunks, interruption, digest);
         return await this.#complete(upload, received, digest, now, () => Promise.resolve());
       } catch (error) {
         // Nobody can go on with it.
@@ -225,10 +225,15 @@ export class Uploads {
     });
   }
 
-  async #receive(upload: Upload, chunks: AsyncIterable<Uint8Array>, interruption: Interruption): Promise<Received> {
+  async #receive(
+    upload: Upload,
+    chunks: AsyncIterable<Uint8Array>,
+    interruption: Interruption,
+    digest?: Digest,
+  ): Promise<Received> {
     const { hash } = this.#takeHash(upload);
     let received = upload.state.received;
-    const use = await readQuotaUse(this.#database.read, upload.path);
+    const use = await readQuotaUse(this.#database.read, upload.path, digest);
     const count = (bytes: number): void => this.#count(upload.path, bytes, use);
     let state: UploadState;
     try {
