@@ -294,6 +294,12 @@ export const errorTable = {
       "A kubeconfig lacks the context, cluster or user that is wanted, or asks for something that is not done, such as an exec plugin.",
     remedy: "Use a kubeconfig with a token or a client certificate; `oc config view --minify` prints one context.",
   },
+  "last-admin": {
+    kind: "usage",
+    meaning:
+      "What was asked for would leave the server without an account that may administer it: not disabled, and with the role `admin` of its own or by a group.",
+    remedy: "Make another account admin first.",
+  },
   "listen-failed": {
     kind: "store",
     meaning: "The server cannot listen on the address that the configuration names.",

@@ -36,6 +36,15 @@ const BURST_SECONDS = 4;
 /** Milliseconds that work whose connection is gone may take to notice, before the database is closed under it. */
 const SETTLE_MS = 2_000;
 
+/**
+ * Of every answer: what clients pushed is never taken for another type than it is served as, and a browser that shows it, wherever a link led it, runs nothing of it and puts it
+ * into no page.
+ */
+const contentHeaders: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+};
+
 /** Bytes: a file of 10,000 accounts is below. */
 const MAX_HTPASSWD_BYTES = 1_048_576;
 
@@ -272,6 +281,7 @@ class App {
   #run(request: IncomingMessage, response: ServerResponse, work: () => Promise<void>): void {
     this.#requests.begin(request, response);
     this.guard?.watch(request, response);
+    for (const [name, value] of Object.entries(contentHeaders)) response.setHeader(name, value);
     if (this.#closeIdle !== undefined) response.setHeader("connection", "close");
     response.once("close", () => this.#closeIdle?.());
     const working = this.#guarded(request, response, work).finally(() => this.#working.delete(working));
@@ -289,8 +299,7 @@ class App {
         return;
       }
       const said = known ?? new RegistryError("UNKNOWN");
-      const close = request.complete ? {} : { connection: "close" };
-      const headers = { "content-type": "application/json; charset=utf-8", ...close, ...said.headers };
+      const headers = { "content-type": "application/json; charset=utf-8", ...said.headers };
       answer(this.#exchangeOf(request, response), said.status, headers, said.body);
     }
   }

@@ -8,6 +8,7 @@ export const command: Command = {
   summary: "Shut an account of the server out",
   description: [
     "Passwords, access tokens and bearer tokens of the account are refused from the next request on. Nothing of it is lost; `signet admin user enable` lets it in again.",
+    "The last account that may administer the server is not disabled.",
   ],
   arguments: [{ name: "NAME", summary: "The account", completion: "nothing" }],
   options: dataOptions,

@@ -8,6 +8,7 @@ export const command: Command = {
   summary: "Remove an account from the server",
   description: [
     "Removes the account with its access tokens, memberships and roles. A later account of that name inherits nothing; what the account pushed stays.",
+    "The last account that may administer the server is not removed.",
   ],
   arguments: [{ name: "NAME", summary: "The account", completion: "nothing" }],
   options: dataOptions,

@@ -1,5 +1,6 @@
 /** The number that grows with every change to accounts, groups, tokens, roles and token keys: what every cache of access is checked against. */
 import type { Database, Writer } from "../db/database.ts";
+import { keepAdmin } from "./last-admin.ts";
 
 /** What was read last, under which mark of the database. */
 const kept = new WeakMap<Database, { readonly mark: number; readonly number: number }>();
@@ -36,11 +37,14 @@ export async function moveAccessChange(writer: Writer): Promise<void> {
  *
  * Such changes go one after the other on PostgreSQL too, since the number's row is locked first: what `change` reads of these tables holds until it commits.
  *
+ * One that would leave the server without an admin is refused, whatever it changes; see {@link keepAdmin}.
+ *
  * @param change may run again after a serialization failure; it must do nothing but read and write
+ * @throws UsageError `last-admin`
  */
 export async function changeAccess<T>(database: Database, change: (writer: Writer) => Promise<T>): Promise<T> {
   return await database.write(async (writer) => {
     await moveAccessChange(writer);
-    return await change(writer);
+    return await keepAdmin(writer, () => change(writer));
   });
 }

@@ -73,7 +73,7 @@ export async function unlockAccount(database: Database, name: string): Promise<v
 
 /**
  * Shuts an account out, or lets it in again. Nothing of it is lost.
- * @throws StoreError `access-entry-missing`
+ * @throws StoreError `access-entry-missing`; UsageError `last-admin`
  */
 export async function setDisabled(database: Database, name: string, isDisabled: boolean): Promise<void> {
   await changeAccess(database, async (writer) => {
@@ -88,7 +88,7 @@ export async function setDisabled(database: Database, name: string, isDisabled: 
 
 /**
  * Removes an account with its tokens, memberships and roles. A later account of that name inherits nothing.
- * @throws StoreError `access-entry-missing`
+ * @throws StoreError `access-entry-missing`; UsageError `last-admin`
  */
 export async function removeAccount(database: Database, name: string): Promise<void> {
   await changeAccess(database, async (writer) => {

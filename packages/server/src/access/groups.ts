@@ -24,7 +24,7 @@ export async function createGroup(database: Database, name: string, now: number)
 
 /**
  * Removes a group with its roles; its accounts stay.
- * @throws StoreError `access-entry-missing`
+ * @throws StoreError `access-entry-missing`; UsageError `last-admin`
  */
 export async function removeGroup(database: Database, name: string): Promise<void> {
   await changeAccess(database, async (writer) => {
@@ -51,7 +51,7 @@ export async function addMember(database: Database, group: string, account: stri
 
 /**
  * Takes an account out of a group.
- * @throws StoreError `access-entry-missing`, also when it was not in it
+ * @throws StoreError `access-entry-missing`, also when it was not in it; UsageError `last-admin`
  */
 export async function removeMember(database: Database, group: string, account: string): Promise<void> {
   await changeAccess(database, async (writer) => {

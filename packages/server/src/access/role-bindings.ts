@@ -36,7 +36,7 @@ export async function bindRole(database: Database, binding: RoleBinding, now: nu
 
 /**
  * Takes a role that was given to this subject at this very target.
- * @throws StoreError `access-entry-missing`
+ * @throws StoreError `access-entry-missing`; UsageError `last-admin`
  */
 export async function unbindRole(database: Database, binding: RoleBinding): Promise<void> {
   await changeAccess(database, async (writer) => {

@@ -49,8 +49,9 @@ export async function addBlob(
       .returning("location")
       .executeTakeFirstOrThrow();
     await addPending(writer, repositoryId, "blob", blob.digest, now);
-    await refuseOverQuota(writer, repositoryId);
+    // First the upload goes, whose bytes are the blob's now.
     await finish(writer);
+    await refuseOverQuota(writer, repositoryId);
     return row.location;
   });
   // After the commit, and best effort: collection finds places that no row names.

@@ -19,7 +19,8 @@ export type ContentProblem =
   | "tag-immutable"
   | "tag-unknown"
   | "upload-conflict"
-  | "upload-unknown";
+  | "upload-unknown"
+  | "uploads-too-many";
 
 /** Content that is refused or not there: the client's matter, not a failure of the server. */
 export class ContentError extends Error {

@@ -1,31 +1,70 @@
 /** Bytes that a repository may hold. */
 import { sql } from "kysely";
-import type { Writer } from "../db/database.ts";
+import type { Reader, Writer } from "../db/database.ts";
 import { ContentError } from "./content-error.ts";
 
+/** A quota, and what counts for it now. */
+export interface QuotaUse {
+  /** Bytes; null: no limit. */
+  readonly quota: number | null;
+  /** Bytes of blobs that the repository holds or that are pending there, each once, and of uploads that have not ended; 0 where there is no limit. */
+  readonly used: number;
+}
+
 /**
- * Looks, at the end of what adds blobs to a repository, whether it holds more than it may; pending ones count, or a client could fill the disk with those alone. A blob
- * that several images share counts once.
+ * Looks, at the end of what adds bytes to a repository, whether it holds more than it may. What is pending counts, and so do uploads that have not ended, or a client could
+ * fill the disk with those alone. A blob that several images share counts once.
  * @throws ContentError `quota-exceeded`: then the transaction must not be committed
  */
 export async function refuseOverQuota(writer: Writer, repositoryId: number): Promise<void> {
   const row = await writer
     .selectFrom("repository")
-    .select(["quota_bytes", "latest_version"])
+    .select(["id", "quota_bytes", "latest_version"])
     .where("id", "=", repositoryId)
     .executeTakeFirstOrThrow();
-  if (row.quota_bytes === null) return;
-  const { rows } = await sql<{ bytes: number | string }>`
-    select coalesce(sum(size), 0) as bytes from blob where digest in (
-      select unit_key from membership where repository_id = ${repositoryId} and unit_kind = 'blob'
-        and version_added <= ${row.latest_version}
-        and (version_removed is null or version_removed > ${row.latest_version})
-      union select unit_key from pending where repository_id = ${repositoryId} and unit_kind = 'blob')`.execute(writer);
-  // PostgreSQL's sum is a decimal number, and so arrives as text.
-  const bytes = Number(rows[0]?.bytes ?? 0);
-  if (bytes <= row.quota_bytes) return;
-  throw new ContentError(
+  const { quota, used } = await readUse(writer, row);
+  if (quota !== null && used > quota) throw overQuota(quota, used);
+}
+
+/**
+ * What counts for the quota of the repository under a path; no limit where there is none yet.
+ * @param coming a blob that is being sent: where it is there already it does not count, since it will be there once
+ */
+export async function readQuotaUse(reader: Reader, path: string, coming?: string): Promise<QuotaUse> {
+  const row = await reader
+    .selectFrom("repository")
+    .innerJoin("distribution", "distribution.repository_id", "repository.id")
+    .select(["repository.id", "repository.quota_bytes", "repository.latest_version"])
+    .where("distribution.path", "=", path)
+    .executeTakeFirst();
+  return row === undefined ? { quota: null, used: 0 } : await readUse(reader, row, coming);
+}
+
+/** That a repository would hold so many bytes is too much. */
+export function overQuota(quota: number, bytes: number): ContentError {
+  return new ContentError(
     "quota-exceeded",
-    `the repository may hold ${row.quota_bytes} bytes, and this would make it ${bytes}`,
+    `the repository may hold ${quota} bytes, and this would make it ${bytes}, uploads that have not ended among them`,
   );
+}
+
+async function readUse(
+  reader: Reader | Writer,
+  {
+    id,
+    quota_bytes: quota,
+    latest_version: version,
+  }: { id: number; quota_bytes: number | null; latest_version: number },
+  coming = "",
+): Promise<QuotaUse> {
+  if (quota === null) return { quota, used: 0 };
+  const { rows } = await sql<{ held: number | string; incoming: number | string }>`
+    select (select coalesce(sum(size), 0) from blob where digest <> ${coming} and digest in (
+      select unit_key from membership where repository_id = ${id} and unit_kind = 'blob'
+        and version_added <= ${version}
+        and (version_removed is null or version_removed > ${version})
+      union select unit_key from pending where repository_id = ${id} and unit_kind = 'blob')) as held,
+    (select coalesce(sum(received), 0) from upload where repository_id = ${id}) as incoming`.execute(reader);
+  // PostgreSQL's sum is a decimal number, and so arrives as text.
+  return { quota, used: Number(rows[0]?.held ?? 0) + Number(rows[0]?.incoming ?? 0) };
 }

@@ -91,7 +91,26 @@ export async function listSignatures(
   served: ServedRepository,
   manifestDigest: string,
 ): Promise<readonly StoredSignature[]> {
-  return await reader
+  return await selectSignatures(reader, served, manifestDigest)
+    .select(["signature.digest", "signature_arrival.name", "signature.format", "signature.bytes"])
+    .execute();
+}
+
+/** The digests of those of {@link listSignatures} that are of simple signing, in the same order. */
+export async function listReadableDigests(
+  reader: Reader,
+  served: ServedRepository,
+  manifestDigest: string,
+): Promise<readonly string[]> {
+  const rows = await selectSignatures(reader, served, manifestDigest)
+    .select("signature.digest")
+    .where("signature.format", "=", "simple-signing")
+    .execute();
+  return rows.map((row) => row.digest);
+}
+
+function selectSignatures(reader: Reader | Writer, served: ServedRepository, manifestDigest: string) {
+  return reader
     .selectFrom("signature")
     .innerJoin("membership", "membership.unit_key", "signature.digest")
     .innerJoin("signature_arrival", (join) =>
@@ -99,15 +118,13 @@ export async function listSignatures(
         .onRef("signature_arrival.signature_digest", "=", "signature.digest")
         .onRef("signature_arrival.repository_id", "=", "membership.repository_id"),
     )
-    .select(["signature.digest", "signature_arrival.name", "signature.format", "signature.bytes"])
     .where("signature.manifest_digest", "=", manifestDigest)
     .where("membership.repository_id", "=", served.repositoryId)
     .where("membership.unit_kind", "=", "signature")
     .where(inVersion(served.version))
     .orderBy("membership.version_added")
     .orderBy("signature_arrival.arrived_at")
-    .orderBy("signature.digest")
-    .execute();
+    .orderBy("signature.digest");
 }
 
 /**

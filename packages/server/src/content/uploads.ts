@@ -5,10 +5,16 @@ import type { BlobStore, UploadState } from "../blobs/blob-store.ts";
 import type { Database, Writer } from "../db/database.ts";
 import { type StoredBlob, addBlob } from "./blobs.ts";
 import { ContentError } from "./content-error.ts";
+import { type QuotaUse, overQuota, readQuotaUse, refuseOverQuota } from "./quotas.ts";
 import { ensureRepository } from "./repositories.ts";
 
 /** Bytes of one blob: twice the largest layers seen (models of some tens of GiB). Whoever wants less sets a quota. */
 const MAX_BLOB_BYTES: number = 128 * 1024 ** 3;
+/**
+ * Uploads of one account that have not ended. Those that are given up without a word stay for a day; this is so many pushes of a busy pipeline that break off, and
+ * their rows take some megabytes.
+ */
+export const MAX_OPEN_UPLOADS: number = 10_000;
 /** Uploads whose running hash is kept; what falls out is read again when it goes on. A hash takes some hundred bytes. */
 const MAX_RUNNING_HASHES = 10_000;
 
@@ -48,14 +54,20 @@ export class Uploads {
   readonly #store: BlobStore;
   readonly #hashes = new Map<string, RunningHash>();
   readonly #running = new Map<string, RunningRequest>();
+  /** Bytes, by path, that came in requests which have not ended, and so are in no row. */
+  readonly #incoming = new Map<string, number>();
 
   constructor(database: Database, store: BlobStore) {
     this.#database = database;
     this.#store = store;
   }
 
-  /** Begins an upload, and makes the repository where it is missing. */
+  /**
+   * Begins an upload, and makes the repository where it is missing.
+   * @throws ContentError `uploads-too-many`
+   */
   async begin(path: string, account: string, now: number): Promise<Upload> {
+    await this.#refuseTooMany(account);
     const state = await this.#store.begin();
     const id = randomUUID();
     // Not yet promised to anybody: after a loss of power the client begins anew.
@@ -95,13 +107,14 @@ export class Uploads {
 
   /**
    * Adds bytes; durable, with the row that says so, when this resolves.
-   * @throws ContentError `upload-conflict` when another request took the upload over meanwhile
+   * @throws ContentError `upload-conflict` when another request took the upload over meanwhile; `quota-exceeded`: then the upload is what it was before, or is
+   *   given up where others used up the quota meanwhile
    */
   async append(upload: Upload, chunks: AsyncIterable<Uint8Array>, now: number): Promise<Upload> {
     return await this.#alone(upload.id, async (interruption) => {
       const { state } = await this.#receive(upload, chunks, interruption);
       // After a loss of power an older state may be back; its bytes are durable as well.
-      await this.#database.note(async (writer) => {
+      const noted = this.#database.note(async (writer) => {
         const changed = await writer
           .updateTable("upload")
           .set({ received: state.received, state: state.details, updated_at: now })
@@ -110,6 +123,17 @@ export class Uploads {
           .where("state", "=", upload.state.details)
           .executeTakeFirst();
         if (changed.numUpdatedRows === 0n) throw conflict(upload.id);
+        const { repository_id: repositoryId } = await writer
+          .selectFrom("upload")
+          .select("repository_id")
+          .where("id", "=", upload.id)
+          .executeTakeFirstOrThrow();
+        await refuseOverQuota(writer, repositoryId);
+      });
+      await noted.catch(async (error: unknown) => {
+        // The bytes are there and in no row: nobody would count them until they are collected.
+        if (error instanceof ContentError && error.problem === "quota-exceeded") await this.#giveUp(upload.id, state);
+        throw error;
       });
       return { ...upload, state };
     });
@@ -117,11 +141,11 @@ export class Uploads {
 
   /**
    * Adds the last bytes and makes the upload a blob, pending in its repository.
-   * @throws ContentError `digest-mismatch`: then the upload is given up
+   * @throws ContentError `digest-mismatch`: then the upload is given up; `quota-exceeded`
    */
   async finish(upload: Upload, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
     return await this.#alone(upload.id, async (interruption) => {
-      const received = await this.#receive(upload, chunks, interruption);
+      const received = await this.#receive(upload, chunks, interruption, digest);
       return await this.#complete(upload, received, digest, now, async (writer) => {
         const gone = await writer
           .deleteFrom("upload")
@@ -137,13 +161,13 @@ export class Uploads {
 
   /**
    * Takes a whole blob at once, pending in its repository when this resolves.
-   * @throws ContentError `digest-mismatch`
+   * @throws ContentError `digest-mismatch`, `quota-exceeded`
    */
   async take(path: string, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
     const upload = { id: randomUUID(), path, state: await this.#store.begin() };
     return await this.#alone(upload.id, async (interruption) => {
       try {
-        const received = await this.#receive(upload, chunks, interruption);
+        const received = await this.#receive(upload, chunks, interruption, digest);
         return await this.#complete(upload, received, digest, now, () => Promise.resolve());
       } catch (error) {
         // Nobody can go on with it.
@@ -156,10 +180,14 @@ export class Uploads {
   /** Gives an upload up. */
   async cancel(upload: Upload): Promise<void> {
     await this.#alone(upload.id, async () => {
-      this.#hashes.delete(upload.id);
-      await this.#forget(upload.id);
-      await this.#store.abort(upload.state);
+      await this.#giveUp(upload.id, upload.state);
     });
+  }
+
+  async #giveUp(id: string, state: UploadState): Promise<void> {
+    this.#hashes.delete(id);
+    await this.#forget(id);
+    await this.#store.abort(state);
   }
 
   async #complete(
@@ -197,10 +225,22 @@ export class Uploads {
     });
   }
 
-  async #receive(upload: Upload, chunks: AsyncIterable<Uint8Array>, interruption: Interruption): Promise<Received> {
+  async #receive(
+    upload: Upload,
+    chunks: AsyncIterable<Uint8Array>,
+    interruption: Interruption,
+    digest?: Digest,
+  ): Promise<Received> {
     const { hash } = this.#takeHash(upload);
     let received = upload.state.received;
-    const state = await this.#store.append(upload.state, hashed(chunks));
+    const use = await readQuotaUse(this.#database.read, upload.path, digest);
+    const count = (bytes: number): void => this.#count(upload.path, bytes, use);
+    let state: UploadState;
+    try {
+      state = await this.#store.append(upload.state, hashed(chunks));
+    } finally {
+      this.#discount(upload.path, received - upload.state.received);
+    }
     const running = { hash, received };
     if (state.received !== received) throw conflict(upload.id);
     if (this.#hashes.size >= MAX_RUNNING_HASHES) {
@@ -217,6 +257,7 @@ export class Uploads {
         if (next.done === true) return;
         const chunk = next.value;
         received += chunk.length;
+        count(chunk.length);
         if (received > MAX_BLOB_BYTES) {
           throw new ContentError("size-mismatch", `a blob may have ${MAX_BLOB_BYTES} bytes at most`);
         }
@@ -224,6 +265,35 @@ export class Uploads {
         yield chunk;
       }
     }
+  }
+
+  /**
+   * Counts bytes as they come, with those of all other requests to the same path, against what the quota left when this request began: so it can end before the disk is
+   * full. What each request adds is looked at again in the transaction that notes it, so rows never say more than the quota, and the requests that run beside them hold
+   * no more than it once again.
+   */
+  #count(path: string, bytes: number, { quota, used }: QuotaUse): void {
+    const incoming = (this.#incoming.get(path) ?? 0) + bytes;
+    this.#incoming.set(path, incoming);
+    if (quota !== null && used + incoming > quota) throw overQuota(quota, used + incoming);
+  }
+
+  #discount(path: string, bytes: number): void {
+    const left = (this.#incoming.get(path) ?? 0) - bytes;
+    if (left > 0) this.#incoming.set(path, left);
+    else this.#incoming.delete(path);
+  }
+
+  async #refuseTooMany(account: string): Promise<void> {
+    const open = await this.#database.read
+      .selectFrom("upload")
+      .select("id")
+      .where("account", "=", account)
+      .offset(MAX_OPEN_UPLOADS - 1)
+      .limit(1)
+      .executeTakeFirst();
+    if (open === undefined) return;
+    throw new ContentError("uploads-too-many", `${account} has ${MAX_OPEN_UPLOADS} uploads that have not ended`);
   }
 
   /** The hash of what is durable. It is taken out: an append that fails half-way has spoiled it. */

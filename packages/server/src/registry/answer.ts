@@ -40,8 +40,18 @@ export function answer(
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   // 204 and 304 have no body, and so no length (RFC 9110, section 8.6).
   const length = status === 204 || status === 304 ? {} : { "content-length": bytes.length };
-  response.writeHead(status, { ...length, ...headers });
+  response.writeHead(status, { ...length, ...endOfUnread(request), ...headers });
   response.end(request.method === "HEAD" || bytes.length === 0 ? undefined : bytes);
+}
+
+/**
+ * The header that ends a connection with its answer, where a body is coming that nobody reads: it could go on for ever. The client sends its next request on another
+ * connection.
+ */
+export function endOfUnread(request: IncomingMessage): Readonly<Record<string, string>> {
+  if (request.complete) return {};
+  const { "content-length": length, "transfer-encoding": encoding } = request.headers;
+  return encoding === undefined && (length === undefined || length === "0") ? {} : { connection: "close" };
 }
 
 /** Sends JSON. */

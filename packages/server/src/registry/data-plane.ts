@@ -378,14 +378,7 @@ export class DataPlane {
       return;
     }
     const said = known ?? new RegistryError("UNKNOWN");
-    // A body that nobody reads would keep the connection busy; the client sends the next request on another one.
-    const close = request.complete ? {} : { connection: "close" };
-    answer(
-      exchange,
-      said.status,
-      { "content-type": "application/json; charset=utf-8", ...close, ...said.headers },
-      said.body,
-    );
+    answer(exchange, said.status, { "content-type": "application/json; charset=utf-8", ...said.headers }, said.body);
   }
 }
 

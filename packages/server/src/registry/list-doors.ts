@@ -9,6 +9,8 @@ import type { Caller } from "./caller.ts";
 
 /** Rows that one request for the catalog reads to find those that the caller may see: a page of them may be hidden. */
 const MAX_CATALOG_ROWS = 100_000;
+/** Rows of one query: some milliseconds. */
+const MAX_CATALOG_BATCH = 10_000;
 /** Referrers of one page: with their annotations far below the 4 MiB that clients read. */
 const MAX_REFERRERS = 500;
 
@@ -31,11 +33,13 @@ export async function serveCatalog(database: Database, exchange: Exchange, calle
   const { last, limit } = readPage(exchange.query);
   const found: string[] = [];
   let position = last;
-  for (let read = 0; limit > 0 && found.length <= limit && read < MAX_CATALOG_ROWS;) {
-    const rows = await listPaths(database.read, position, limit + 1);
+  // Twice as many each time: a small page asked for by whoever may read nothing must not become a query a row.
+  let batch = limit + 1;
+  for (let read = 0; limit > 0 && found.length <= limit && read < MAX_CATALOG_ROWS; batch *= 2) {
+    const rows = await listPaths(database.read, position, Math.min(batch, MAX_CATALOG_BATCH));
     found.push(...rows.filter((row) => caller.may("pull", row)).map((row) => row.path));
     read += rows.length;
-    if (rows.length <= limit) break;
+    if (rows.length < Math.min(batch, MAX_CATALOG_BATCH)) break;
     position = rows.at(-1)!.path;
   }
   const repositories = found.slice(0, limit);

@@ -6,9 +6,11 @@ import { createHash } from "node:crypto";
 import { MAX_SIGNATURE_BYTES } from "@signet/core";
 import { isServed } from "../content/membership.ts";
 import { type ServedRepository, listHolders } from "../content/repositories.ts";
+import { readSignatureBytes } from "../content/signature-list.ts";
 import {
   type StoredSignature,
   deleteSignature,
+  listReadableDigests,
   listSignatures,
   putSignature,
   readSignature,
@@ -40,13 +42,16 @@ export async function serveReleaseTree(
   caller: Caller,
   route: LookasideRoute,
 ): Promise<void> {
-  const found = new Map<string, StoredSignature>();
+  // Without their bytes: those of all repositories together could be hundreds of megabytes.
+  const found = new Set<string>();
   for (const served of await listHolders(database.read, route.digest, MAX_HOLDERS)) {
+    if (found.size >= route.index) break;
     if (!caller.may("pull", served)) continue;
-    const signatures = await listSignatures(database.read, served, route.digest);
-    for (const signature of signatures.filter(isReadable)) found.set(signature.digest, signature);
+    for (const digest of await listReadableDigests(database.read, served, route.digest)) found.add(digest);
   }
-  sendAnswer(exchange, fileAnswer([...found.values()][route.index - 1]));
+  const digest = [...found][route.index - 1];
+  const bytes = digest === undefined ? undefined : (await readSignatureBytes(database.read, [digest])).get(digest);
+  sendAnswer(exchange, fileAnswer(digest === undefined || bytes === undefined ? undefined : { digest, bytes }));
 }
 
 /** Answers PUT: the next signature of an image. Writing the same bytes again to their place changes nothing and succeeds. */
@@ -99,7 +104,7 @@ function isReadable(signature: StoredSignature): boolean {
 }
 
 /** The place of a signature can come to hold another one, when one before it is removed: so it is asked for again, and the tag tells at no cost. */
-function fileAnswer(signature: StoredSignature | undefined): CompleteAnswer {
+function fileAnswer(signature: Pick<StoredSignature, "bytes" | "digest"> | undefined): CompleteAnswer {
   if (signature === undefined) {
     return { status: 404, headers: { "content-type": "text/plain" }, body: Buffer.from("no such signature\n") };
   }

@@ -97,4 +97,5 @@ export const contentProblems: Readonly<Record<ContentProblem, readonly [Registry
   "tag-unknown": ["MANIFEST_UNKNOWN"],
   "upload-conflict": ["BLOB_UPLOAD_INVALID", 409],
   "upload-unknown": ["BLOB_UPLOAD_UNKNOWN"],
+  "uploads-too-many": ["TOOMANYREQUESTS"],
 };

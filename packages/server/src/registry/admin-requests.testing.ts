@@ -1,0 +1,39 @@
+/** What tests ask of a served document as admin, and look for in its data. For tests only. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { Database } from "../db/database.ts";
+import { openSqlite } from "../db/sqlite.ts";
+import type { ServedDocument } from "../openapi/served-document.testing.ts";
+
+export const MIB: number = 1024 * 1024;
+/** Bytes that the kernel takes off a sender before the receiver has looked at them. */
+export const IN_FLIGHT: number = 16 * MIB;
+
+export const digestOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+
+/** The status of a request by admin. */
+export async function statusOf(served: ServedDocument, path: string, init: RequestInit = {}): Promise<number> {
+  const headers = { ...served.admin, ...(init.headers as Record<string, string>) };
+  const response = await fetch(`${served.url}${path}`, { ...init, headers });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+/** Begins an upload as admin; its path. */
+export async function beginUpload(served: ServedDocument): Promise<string> {
+  const path = "/v2/team/app/blobs/uploads/";
+  const begun = await fetch(`${served.url}${path}`, { method: "POST", headers: served.admin });
+  assert.equal(begun.status, 202);
+  return begun.headers.get("location")!;
+}
+
+/** Works on the server's own database, as another process would. */
+export async function withDatabase<T>(served: ServedDocument, work: (database: Database) => Promise<T>): Promise<T> {
+  const database = await openSqlite(join(served.blobs, "../registry.db"));
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
