@@ -6,9 +6,10 @@ import { test } from "node:test";
 import { makeTempDir } from "@signet/testkit";
 import { listAccounts } from "./access/accounts.ts";
 import { verifyAuditLog } from "./audit/audit-verification.ts";
-import { basic, serveDocument } from "./openapi/served-document.testing.ts";
+import { serveDocument } from "./openapi/served-document.testing.ts";
 import { askRaw } from "./registry/raw-client.testing.ts";
 import { withDatabase } from "./registry/admin-requests.testing.ts";
+import { basic } from "./serve-app.testing.ts";
 
 // `correct horse`, by htpasswd.
 const HASH = "$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2";

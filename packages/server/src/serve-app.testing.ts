@@ -1,7 +1,7 @@
 /** For tests: the whole server in this process, with its gate, on a free port of loopback. */
 import { makeTempDir } from "@signet/testkit";
 import { startServer } from "./app.ts";
-import { loadConfig } from "./config.ts";
+import { type ServerConfig, loadConfig } from "./config.ts";
 import type { Database } from "./db/database.ts";
 import { openDatabase } from "./storage.ts";
 
@@ -13,6 +13,8 @@ export interface ServedApp extends AsyncDisposable {
   readonly folder: string;
   /** Another connection to the server's database, as `signet admin` has one. */
   readonly database: Database;
+  /** What it was started with. */
+  readonly config: ServerConfig;
   /** Of the account `admin`. */
   readonly adminPassword: string;
 }
@@ -23,10 +25,12 @@ export const basic = (user: string, password: string): Record<string, string> =>
 });
 
 /** Starts one. @param env settings, as the environment has them */
-export async function serveApp(env: Readonly<Record<string, string>> = {}): Promise<ServedApp> {
+export async function serveApp(
+  env: Readonly<Record<string, string>> = {},
+  adminPassword = "a password for tests",
+): Promise<ServedApp> {
   await using opened = new AsyncDisposableStack();
   const dir = opened.use(makeTempDir("signet-app-"));
-  const adminPassword = "a password for tests";
   const folder = dir.join("data");
   const { config } = await loadConfig({
     env: { HOME: dir.path, SIGNET_LOG_LEVEL: "error", SIGNET_LOG_ACCESS: "false", ...env },
@@ -41,6 +45,7 @@ export async function serveApp(env: Readonly<Record<string, string>> = {}): Prom
     url: server.url,
     folder,
     database,
+    config,
     adminPassword,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };

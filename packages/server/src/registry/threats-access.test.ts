@@ -13,7 +13,8 @@ import { openPostgresql } from "../db/postgresql.ts";
 import { redactSecrets } from "../http/server-log.ts";
 import { serveRegistry } from "./serve.testing.ts";
 import { OCI_MANIFEST, digestOf, lookaside } from "./threats.testing.ts";
-import { type Answered, BOB, type Headers, PASSWORD, admin, basic, bob, serveWhole } from "./whole-server.testing.ts";
+import { basic } from "../serve-app.testing.ts";
+import { type Answered, BOB, type Headers, PASSWORD, admin, bob, serveWhole } from "./whole-server.testing.ts";
 
 const realmOf = ({ headers }: Answered): string | undefined =>
   /^Bearer realm="([^"]*)"/.exec(String(headers["www-authenticate"]))?.[1];

@@ -1,22 +1,18 @@
 /** A server as it is started, with its real gate, for tests of who may what. For tests only. */
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
-import { type TestImage, buildTestImage, httpPushTarget, makeTempDir, pushTestImage } from "@signet/testkit";
+import { type TestImage, buildTestImage, httpPushTarget, pushTestImage } from "@signet/testkit";
 import { createAccount } from "../access/accounts.ts";
 import { bindRole } from "../access/role-bindings.ts";
-import { startServer } from "../app.ts";
-import { loadConfig } from "../config.ts";
 import { deleteRepository } from "../content/repository-deletion.ts";
 import type { Database } from "../db/database.ts";
-import { openBlobs, openDatabase } from "../storage.ts";
+import { basic, serveApp } from "../serve-app.testing.ts";
+import { openBlobs } from "../storage.ts";
 
 export const PASSWORD = "hunter2 of the admin";
 export const BOB = "hunter3 of bob";
 export type Headers = Readonly<Record<string, string>>;
 
-export const basic = (user: string, password: string): Headers => ({
-  authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
-});
 export const admin: Headers = basic("admin", PASSWORD);
 export const bob: Headers = basic("bob", BOB);
 
@@ -39,14 +35,7 @@ export interface WholeServer extends AsyncDisposable {
 /** A server with its real gate: admin's private image `team/app:1`, and bob, who may do everything in `bob`. */
 export async function serveWhole(env: Headers = {}): Promise<WholeServer> {
   await using opened = new AsyncDisposableStack();
-  const dir = opened.use(makeTempDir("signet-threats-"));
-  const { config } = await loadConfig({
-    env: { HOME: dir.path, SIGNET_LOG_LEVEL: "error", SIGNET_LOG_ACCESS: "false", ...env },
-    options: { listen: "127.0.0.1:0", data: dir.join("data") },
-  });
-  const deps = { version: "0", now: Date.now, isTerminal: false, adminPassword: PASSWORD };
-  const { url } = opened.adopt(await startServer(config, deps), (one) => one.drain());
-  const database = opened.adopt(await openDatabase(config), (one) => one.close());
+  const { url, config, database } = opened.use(await serveApp(env, PASSWORD));
   const blobs = opened.adopt(await openBlobs(config), (one) => one.close());
   await createAccount(database, { name: "bob", kind: "user", password: BOB }, Date.now());
   const role = { subject: { kind: "account", name: "bob" }, targetKind: "namespace", target: "bob" } as const;
