@@ -15,7 +15,7 @@ const orders = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202
 const MAX_LINE = 8_000;
 
 for (const format of ["json", "text"]) {
-  test(`T22, T25: no request forges a line of the log in ${format}, gives the terminal an order, or makes a long line`, async () => {
+  test(`T22 T25 no request forges a line of the log in ${format}, gives the terminal an order, or makes a long line`, async () => {
     using dir = makeTempDir("signet-threats-");
     writeFileSync(dir.join("c.yaml"), `log: {format: ${format}}\nlimits: {headerBytes: 64KiB}\n`);
     await using server = await startServe(["--data", dir.join("data"), "--config", dir.join("c.yaml")]);
@@ -62,7 +62,7 @@ for (const format of ["json", "text"]) {
   });
 }
 
-test("T22: the words of a key's owner, of whoever withdraws it and of a repository reach the terminal without orders", async () => {
+test("T22 the words of a key's owner, of whoever withdraws it and of a repository reach the terminal without orders", async () => {
   using dir = makeTempDir("signet-threats-");
   const data = dir.join("data");
   {

@@ -55,6 +55,8 @@ export async function openSqlite(path: string): Promise<Database> {
     const looker = kyselyOn(await open(), (options) => new SqliteDriver(options));
     // Tells of commits by every connection but its own, and this one never writes.
     const dataVersion = reading.prepare("pragma data_version");
+    // Asked twice a request: no object for each answer.
+    dataVersion.setReturnArrays(true);
     const file = await openLog(path);
     log = file;
     const flush = new SharedFlush(() => file.datasync());
@@ -83,7 +85,7 @@ export async function openSqlite(path: string): Promise<Database> {
       },
       note,
       snapshot: (look) => looker.transaction().execute(look),
-      mark: () => dataVersion.get()!["data_version"] as number,
+      mark: () => (dataVersion.get() as unknown as [version: number])[0],
       ping: async () => {
         checkFlush();
         await sql`select 1`.execute(read);

@@ -29,6 +29,9 @@ export function sendAnswer(exchange: Exchange, complete: CompleteAnswer): void {
 /** Entries of one page where a client names no number, and at most: a page of the longest names stays below 1 MiB. */
 export const MAX_PAGE_ENTRIES: number = 1_000;
 
+/** Bytes of a body that is copied behind the head of its answer: most manifests, and copying them costs less than sending them in two parts. */
+const MAX_JOINED_BYTES = 16 * 1024;
+
 /** Sends a small answer whole; for HEAD only its headers. */
 export function answer(
   exchange: Exchange,
@@ -41,7 +44,10 @@ export function answer(
   // 204 and 304 have no body, and so no length (RFC 9110, section 8.6).
   const length = status === 204 || status === 304 ? {} : { "content-length": bytes.length };
   response.writeHead(status, { ...length, ...endOfUnread(request), ...headers });
-  response.end(request.method === "HEAD" || bytes.length === 0 ? undefined : bytes);
+  if (request.method === "HEAD" || bytes.length === 0) response.end();
+  else if (bytes.length > MAX_JOINED_BYTES) response.end(bytes);
+  // Node joins text with the head of the answer, where bytes are a part of their own for the system call. In Latin-1 each byte is one character, and comes out as it was.
+  else response.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1"), "latin1");
 }
 
 /**
