@@ -1,6 +1,6 @@
 /**
  * A registry as a process of its own, for tests that kill it: storage as its one argument says, everybody may do everything, garbage collection runs all the time.
- * Prints its port.
+ * Prints its port, and at SIGUSR2 the bytes of its heap that are in use, after a collection.
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -45,6 +45,10 @@ const server = createServer((request, response) => {
   });
 });
 server.listen(0, "127.0.0.1", () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));
+process.on("SIGUSR2", () => {
+  (globalThis as { gc?: () => void }).gc!();
+  process.stdout.write(`${process.memoryUsage().heapUsed}\n`);
+});
 for (;;) {
   await collectGarbage(database, blobs, { now: Date.now(), graceMs, withStrays: true });
   await delay(20);

@@ -11,6 +11,8 @@ import type { RegistryProcessOptions } from "./registry-process.testing.ts";
 export interface RunningRegistry {
   readonly url: string;
   readonly process: ChildProcess;
+  /** Bytes of its heap that are in use, after a collection. */
+  readonly liveBytes: () => Promise<number>;
   /** What it printed to standard error. */
   readonly errors: () => string;
 }
@@ -20,16 +22,31 @@ export async function runRegistry(storage: StorageUnderTest, graceMs: number): P
   const program = fileURLToPath(new URL("registry-process.testing.ts", import.meta.url));
   const options: RegistryProcessOptions = { database: storage.database, blobs: storage.blobs, graceMs };
   const argument = JSON.stringify(options);
-  const child = spawn(process.execPath, ["--conditions=@signet/source", program, argument], {
+  const child = spawn(process.execPath, ["--conditions=@signet/source", "--expose-gc", program, argument], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
-  const [port] = (await Promise.race([
-    once(createInterface(child.stdout), "line"),
-    once(child, "exit").then(() => assert.fail(`the registry did not start: ${errors}`)),
-  ])) as [string];
-  return { url: `http://127.0.0.1:${port}`, process: child, errors: () => errors };
+  const lines = createInterface(child.stdout);
+  const nextLine = async (): Promise<string> => {
+    const [line] = (await Promise.race([
+      once(lines, "line"),
+      once(child, "exit").then(() => assert.fail(`the registry ended: ${errors}`)),
+    ])) as [string];
+    return line;
+  };
+  const port = await nextLine();
+  let answered: Promise<unknown> = Promise.resolve();
+  const liveBytes = (): Promise<number> => {
+    const answer = answered.then(async () => {
+      const line = nextLine();
+      child.kill("SIGUSR2");
+      return Number(await line);
+    });
+    answered = answer.catch(() => undefined);
+    return answer;
+  };
+  return { url: `http://127.0.0.1:${port}`, process: child, liveBytes, errors: () => errors };
 }
 
 /** Ends it at once, as a power cut would. */
