@@ -25,7 +25,7 @@ const MAX_GROWTH_BYTES = 60_000_000;
  * Bytes of memory that the process may take, whatever its clients do. The greater part is Node's: some 120 MB to start with, up to 134 MB for what is young, and what waits
  * to be collected, more the busier the machine.
  */
-const MAX_MEMORY_BYTES = 550_000_000;
+const MAX_MEMORY_BYTES = 450_000_000;
 
 /** What a client of the registry is told, and may be told while others work in the same repository. */
 const expected: Readonly<Record<string, readonly number[]>> = {

@@ -28,11 +28,10 @@ export async function runRegistry(storage: StorageUnderTest, graceMs: number): P
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
   const lines = createInterface(child.stdout);
+  const ended = once(child, "exit").then(() => assert.fail(`the registry ended: ${errors}`));
+  ended.catch(() => undefined);
   const nextLine = async (): Promise<string> => {
-    const [line] = (await Promise.race([
-      once(lines, "line"),
-      once(child, "exit").then(() => assert.fail(`the registry ended: ${errors}`)),
-    ])) as [string];
+    const [line] = (await Promise.race([once(lines, "line"), ended])) as [string];
     return line;
   };
   const port = await nextLine();
