@@ -55,10 +55,23 @@ export async function findServed(reader: Reader | Writer, path: string): Promise
   };
 }
 
-/** Makes a repository and the distribution of the same path, unless they exist. Two that do so at once both succeed. */
+/** Times that a repository is made anew because another transaction deleted it in the middle: whoever deletes it so often means it. */
+const MAX_MAKES = 10;
+
+/**
+ * Makes a repository and the distribution of the same path, unless they exist. Two that do so at once both succeed.
+ * @throws ContentError `repository-unknown` when it is deleted again and again meanwhile
+ */
 export async function ensureRepository(writer: Writer, path: string, now: number): Promise<ServedRepository> {
-  const found = await findServed(writer, path);
-  if (found !== undefined) return found;
+  for (let make = 0; make <= MAX_MAKES; make += 1) {
+    const found = await findServed(writer, path);
+    if (found !== undefined) return found;
+    await makeRepository(writer, path, now);
+  }
+  throw deletedMeanwhile();
+}
+
+async function makeRepository(writer: Writer, path: string, now: number): Promise<void> {
   await writer
     .insertInto("repository")
     .values({
@@ -80,13 +93,17 @@ export async function ensureRepository(writer: Writer, path: string, now: number
     })
     .onConflict((conflict) => conflict.column("name").doNothing())
     .execute();
-  const { id } = await writer.selectFrom("repository").select("id").where("name", "=", path).executeTakeFirstOrThrow();
+  const row = await writer.selectFrom("repository").select("id").where("name", "=", path).executeTakeFirst();
+  if (row === undefined) return;
   await writer
     .insertInto("distribution")
-    .values({ path, repository_id: id, version: null, created_at: now })
+    .values({ path, repository_id: row.id, version: null, created_at: now })
     .onConflict((conflict) => conflict.column("path").doNothing())
     .execute();
-  return (await findServed(writer, path))!;
+}
+
+function deletedMeanwhile(): ContentError {
+  return new ContentError("repository-unknown", "the repository was deleted meanwhile");
 }
 
 /** What a change to a repository must respect. */
@@ -112,7 +129,7 @@ export async function lockRepository(writer: Writer, repositoryId: number): Prom
     .where("id", "=", repositoryId)
     .returning(["id", "name", "latest_version", "retain_versions", "immutable_tags", "quota_bytes", "quota_tags"])
     .executeTakeFirst();
-  if (row === undefined) throw new ContentError("repository-unknown", "the repository was deleted meanwhile");
+  if (row === undefined) throw deletedMeanwhile();
   return {
     id: row.id,
     name: row.name,

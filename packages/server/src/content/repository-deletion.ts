@@ -36,7 +36,13 @@ export async function deleteRepository(
   now: number,
 ): Promise<DeletedRepository> {
   const { deleted, uploads } = await database.write(async (writer) => {
-    const row = await writer.selectFrom("repository").select("id").where("name", "=", name).executeTakeFirst();
+    const row = await writer
+      .selectFrom("repository")
+      .select("id")
+      .where("name", "=", name)
+      // The lock that deleting the row takes, before all others: a push that refers to the row already would else wait for the uploads that are gone here, and this for it.
+      .$if(database.kind === "postgresql", (query) => query.forUpdate())
+      .executeTakeFirst();
     if (row === undefined) {
       throw new UsageError("repository-missing", `there is no repository ${JSON.stringify(name.slice(0, 300))}`);
     }

@@ -1,4 +1,5 @@
 /** PostgreSQL through `pg`. */
+import { setTimeout as delay } from "node:timers/promises";
 import { Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import { StoreError } from "@signet/core";
@@ -12,8 +13,10 @@ const MAX_CONNECTIONS = 20;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Milliseconds for one statement: the longest, of garbage collection, take seconds. */
 const STATEMENT_TIMEOUT_MS = 60_000;
-/** Tries of one transaction that others made impossible; each follows at once, since the others have committed. */
-const MAX_TRIES = 5;
+/** Tries of one transaction that others made impossible. The first follows at once, since the others have committed. */
+const MAX_TRIES = 12;
+/** Milliseconds by which each further wait may be longer, by chance: what keeps getting into each other's way must get out of step. */
+const RETRY_STEP_MS = 10;
 
 /**
  * Serialization failure and deadlock (PostgreSQL, appendix A, class 40), and a foreign key whose row went meanwhile, such as a repository that was deleted (23503): nothing was done, and doing it
@@ -59,6 +62,7 @@ export async function openPostgresql(url: string): Promise<Database> {
         return await read.transaction().execute(change);
       } catch (error) {
         if (attempt === MAX_TRIES || !transientStates.has((error as { code?: string }).code ?? "")) throw error;
+        if (attempt > 1) await delay(Math.random() * RETRY_STEP_MS * attempt);
       }
     }
   };
