@@ -119,13 +119,14 @@ void describe("T3 a digest is one of three forms, and never a path", () => {
   ];
 
   /** Sends a path as it is: `fetch` would put it in order. */
+  // A body goes where the method frames one: behind DELETE node would send it without a length, as the beginning of another request.
   const sendRaw = (registry: ServedRegistry, method: string, path: string): Promise<number> =>
     new Promise((resolve, reject) => {
       const [host, port] = registry.host.split(":");
       const request = httpRequest({ host, port, method, path, headers: { "content-type": OCI_MANIFEST } }, (answer) => {
         answer.resume().once("end", () => resolve(answer.statusCode!));
       });
-      request.once("error", reject).end(method === "GET" || method === "HEAD" ? undefined : "{}");
+      request.once("error", reject).end(["GET", "HEAD", "DELETE"].includes(method) ? undefined : "{}");
     });
 
   async function everything(registry: ServedRegistry): Promise<unknown> {
