@@ -59,6 +59,36 @@ export async function addBlob(
 }
 
 /**
+ * Makes a blob pending in a repository where the server has it already, for a client that has just shown its bytes: nothing is written of them.
+ * @returns undefined when the server has no such blob
+ * @throws ContentError `quota-exceeded`
+ */
+export async function reuseBlob(
+  database: Database,
+  digest: string,
+  path: string,
+  now: number,
+  finish: (writer: Writer) => Promise<void>,
+): Promise<StoredBlob | undefined> {
+  const known = await database.read.selectFrom("blob").select("digest").where("digest", "=", digest).executeTakeFirst();
+  if (known === undefined) return undefined;
+  return await database.write(async (writer) => {
+    const { repositoryId } = await ensureRepository(writer, path, now);
+    const blob = await writer
+      .updateTable("blob")
+      .set({ touched_at: now })
+      .where("digest", "=", digest)
+      .returning(["digest", "size", "location"])
+      .executeTakeFirst();
+    if (blob === undefined) return undefined;
+    await addPending(writer, repositoryId, "blob", digest, now);
+    await finish(writer);
+    await refuseOverQuota(writer, repositoryId);
+    return blob;
+  });
+}
+
+/**
  * Makes a blob of one repository known in another, without its bytes moving. Whether the caller may read the first and write to the second was decided before.
  * @returns false when the first does not serve it
  */

@@ -3,8 +3,9 @@ import { type Hash, createHash, randomUUID } from "node:crypto";
 import { type Digest, digestAlgorithm } from "@signet/core";
 import type { BlobStore, UploadState } from "../blobs/blob-store.ts";
 import type { Database, Writer } from "../db/database.ts";
-import { type StoredBlob, addBlob } from "./blobs.ts";
+import { type StoredBlob, addBlob, reuseBlob } from "./blobs.ts";
 import { ContentError } from "./content-error.ts";
+import { holdBody } from "./held-body.ts";
 import { type QuotaUse, overQuota, readQuotaUse, refuseOverQuota } from "./quotas.ts";
 import { ensureRepository } from "./repositories.ts";
 
@@ -17,6 +18,12 @@ const MAX_BLOB_BYTES: number = 128 * 1024 ** 3;
 export const MAX_OPEN_UPLOADS: number = 10_000;
 /** Uploads whose running hash is kept; what falls out is read again when it goes on. A hash takes some hundred bytes. */
 const MAX_RUNNING_HASHES = 10_000;
+
+/**
+ * Bytes of a whole blob that is held in memory until it is known whether it is here already. Configurations and the empty blob of artifacts are far below, and many clients
+ * send them with each push.
+ */
+const MAX_HELD_BYTES = 64 * 1024;
 
 /** An upload as its row has it. */
 export interface Upload {
@@ -144,19 +151,19 @@ export class Uploads {
    * @throws ContentError `digest-mismatch`: then the upload is given up; `quota-exceeded`
    */
   async finish(upload: Upload, chunks: AsyncIterable<Uint8Array>, digest: Digest, now: number): Promise<StoredBlob> {
-    return await this.#alone(upload.id, async (interruption) => {
-      const received = await this.#receive(upload, chunks, interruption, digest);
-      return await this.#complete(upload, received, digest, now, async (writer) => {
-        const gone = await writer
-          .deleteFrom("upload")
-          .where("id", "=", upload.id)
-          // Another process may have gone on with it meanwhile.
-          .where("received", "=", upload.state.received)
-          .where("state", "=", upload.state.details)
-          .executeTakeFirst();
-        if (gone.numDeletedRows === 0n) throw conflict(upload.id);
-      });
-    });
+    const remove = async (writer: Writer): Promise<void> => {
+      const gone = await writer
+        .deleteFrom("upload")
+        .where("id", "=", upload.id)
+        // Another process may have gone on with it meanwhile.
+        .where("received", "=", upload.state.received)
+        .where("state", "=", upload.state.details)
+        .executeTakeFirst();
+      if (gone.numDeletedRows === 0n) throw conflict(upload.id);
+    };
+    return await this.#alone(upload.id, (interruption) =>
+      this.#takeLast(upload, chunks, interruption, digest, now, remove),
+    );
   }
 
   /**
@@ -167,8 +174,7 @@ export class Uploads {
     const upload = { id: randomUUID(), path, state: await this.#store.begin() };
     return await this.#alone(upload.id, async (interruption) => {
       try {
-        const received = await this.#receive(upload, chunks, interruption, digest);
-        return await this.#complete(upload, received, digest, now, () => Promise.resolve());
+        return await this.#takeLast(upload, chunks, interruption, digest, now, () => Promise.resolve());
       } catch (error) {
         // Nobody can go on with it.
         await this.#store.abort(upload.state).catch(() => undefined);
@@ -188,6 +194,35 @@ export class Uploads {
     this.#hashes.delete(id);
     await this.#forget(id);
     await this.#store.abort(state);
+  }
+
+  /** Takes the last bytes of an upload. A small blob that is here already is not stored again only to be removed. */
+  async #takeLast(
+    upload: Upload,
+    chunks: AsyncIterable<Uint8Array>,
+    interruption: Interruption,
+    digest: Digest,
+    now: number,
+    finish: (writer: Writer) => Promise<void>,
+  ): Promise<StoredBlob> {
+    if (upload.state.received > 0)
+      return await this.#complete(
+        upload,
+        await this.#receive(upload, chunks, interruption, digest),
+        digest,
+        now,
+        finish,
+      );
+    const held = await holdBody(interruption.guard(chunks), MAX_HELD_BYTES);
+    const found = held.whole === undefined ? undefined : digestOf(digestAlgorithm(digest), held.whole);
+    const known = found === digest ? await reuseBlob(this.#database, digest, upload.path, now, finish) : undefined;
+    if (known !== undefined) {
+      this.#hashes.delete(upload.id);
+      await this.#store.abort(upload.state).catch(() => undefined);
+      return known;
+    }
+    const received = await this.#receive(upload, held.chunks, interruption, digest);
+    return await this.#complete(upload, received, digest, now, finish);
   }
 
   async #complete(
@@ -343,6 +378,12 @@ class Interruption {
     this.#reject?.(this.#error);
   }
 
+  /** The same chunks; the wait for each can be ended. */
+  async *guard<T>(chunks: AsyncIterable<T>): AsyncGenerator<T> {
+    const iterator = chunks[Symbol.asyncIterator]();
+    for (let next = await this.next(iterator); next.done !== true; next = await this.next(iterator)) yield next.value;
+  }
+
   async next<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T>> {
     return await new Promise((resolve, reject) => {
       if (this.#error !== undefined) return reject(this.#error);
@@ -350,6 +391,10 @@ class Interruption {
       iterator.next().then(resolve, reject);
     });
   }
+}
+
+function digestOf(algorithm: string, bytes: Uint8Array): string {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
 }
 
 function unknownUpload(id: string): ContentError {
