@@ -9,6 +9,8 @@ const MIN_MOVED_BYTES = 1_024;
 interface Watched {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** Kept: a request that is given up in the middle of its body loses it. */
+  readonly socket: Socket;
   /** Bytes of the socket at the last look; undefined: not looked at yet. */
   moved: number | undefined;
 }
@@ -51,7 +53,7 @@ export class ConnectionGuard {
 
   /** Watches an exchange until its end. */
   watch(request: IncomingMessage, response: ServerResponse): void {
-    const watched: Watched = { request, response, moved: undefined };
+    const watched: Watched = { request, response, socket: request.socket, moved: undefined };
     this.#watched.add(watched);
     response.once("close", () => this.#watched.delete(watched));
   }
@@ -73,8 +75,7 @@ export class ConnectionGuard {
 
   #look(): void {
     for (const watched of this.#watched) {
-      const { request, response } = watched;
-      const { socket } = request;
+      const { request, response, socket } = watched;
       const moved = socket.bytesRead + socket.bytesWritten;
       const before = watched.moved;
       watched.moved = moved;

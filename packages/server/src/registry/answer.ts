@@ -1,5 +1,6 @@
 /** Writing answers, and reading what a request says besides its path. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { lingerBeforeClose } from "../http/lingering-close.ts";
 import { RegistryError } from "./registry-error.ts";
 
 /** One request with what every door needs of it. */
@@ -43,7 +44,7 @@ export function answer(
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   // 204 and 304 have no body, and so no length (RFC 9110, section 8.6).
   const length = status === 204 || status === 304 ? {} : { "content-length": bytes.length };
-  response.writeHead(status, { ...length, ...endOfUnread(request), ...headers });
+  response.writeHead(status, { ...length, ...endOfUnread(exchange), ...headers });
   if (request.method === "HEAD" || bytes.length === 0) response.end();
   else if (bytes.length > MAX_JOINED_BYTES) response.end(bytes);
   // Node joins text with the head of the answer, where bytes are a part of their own for the system call. In Latin-1 each byte is one character, and comes out as it was.
@@ -54,10 +55,13 @@ export function answer(
  * The header that ends a connection with its answer, where a body is coming that nobody reads: it could go on for ever. The client sends its next request on another
  * connection.
  */
-export function endOfUnread(request: IncomingMessage): Readonly<Record<string, string>> {
+export function endOfUnread({ request, response }: Exchange): Readonly<Record<string, string>> {
   if (request.complete) return {};
   const { "content-length": length, "transfer-encoding": encoding } = request.headers;
-  return encoding === undefined && (length === undefined || length === "0") ? {} : { connection: "close" };
+  if (encoding === undefined && (length === undefined || length === "0")) return {};
+  // A request that was given up in the middle of its body has lost its socket; the answer still has it.
+  if (response.socket !== null) lingerBeforeClose(response.socket);
+  return { connection: "close" };
 }
 
 /** Sends JSON. */

@@ -47,20 +47,20 @@ export async function serveBlob(store: BlobStore, exchange: Exchange, blob: Stor
   const partial = range === undefined ? {} : { "content-range": `bytes ${first}-${last}/${size}` };
   const status = range === undefined ? 200 : 206;
   if (request.method === "HEAD" || length === 0) {
-    response.writeHead(status, { ...headers, ...partial, "content-length": length, ...endOfUnread(request) });
+    response.writeHead(status, { ...headers, ...partial, "content-length": length, ...endOfUnread(exchange) });
     response.end();
     return;
   }
   // Opened before the status is sent: bytes that cannot be read are an error, not an answer that breaks off.
   if (store.lend !== undefined) {
     await using bytes = await store.lend(blob.location, { first, last });
-    response.writeHead(status, { ...headers, ...partial, "content-length": length, ...endOfUnread(request) });
+    response.writeHead(status, { ...headers, ...partial, "content-length": length, ...endOfUnread(exchange) });
     await sendLent(bytes, response);
     return;
   }
   const stream = await store.open(blob.location, { first, last });
   try {
-    response.writeHead(status, { ...headers, ...partial, "content-length": length, ...endOfUnread(request) });
+    response.writeHead(status, { ...headers, ...partial, "content-length": length, ...endOfUnread(exchange) });
     await pipeline(stream, response);
   } finally {
     // Of no effect on one that has ended; for a client that went away before anything was sent.
