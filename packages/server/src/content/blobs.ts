@@ -58,22 +58,29 @@ export async function addBlob(
   if (kept !== blob.location) await store.remove(blob.location).catch(() => undefined);
 }
 
+/** A blob that one repository serves and another is to know as well. */
+interface Mount {
+  readonly from: string;
+  readonly to: string;
+  readonly digest: string;
+  readonly now: number;
+  /** What else the transaction does, once the blob is known. */
+  readonly finish?: (writer: Writer) => Promise<void>;
+}
+
 /**
- * Makes a blob pending in a repository where the server has it already, for a client that has just shown its bytes: nothing is written of them.
- * @returns undefined when the server has no such blob
+ * Makes a blob of one repository known in another, or anew in the same, without its bytes moving. Whether the caller may read the first and write to the second was decided before.
+ * @returns undefined when the first does not serve it
  * @throws ContentError `quota-exceeded`
  */
-export async function reuseBlob(
-  database: Database,
-  digest: string,
-  path: string,
-  now: number,
-  finish: (writer: Writer) => Promise<void>,
-): Promise<StoredBlob | undefined> {
-  const known = await database.read.selectFrom("blob").select("digest").where("digest", "=", digest).executeTakeFirst();
-  if (known === undefined) return undefined;
+export async function mountBlob(database: Database, mount: Mount): Promise<StoredBlob | undefined> {
+  const { from, to, digest, now } = mount;
+  const source = await findServed(database.read, from);
+  // Looked at before the turn of a writer is taken: most often there is nothing to mount.
+  if (source === undefined || !(await isServed(database.read, source, { kind: "blob", key: digest }))) return undefined;
   return await database.write(async (writer) => {
-    const { repositoryId } = await ensureRepository(writer, path, now);
+    const served = await findServed(writer, from);
+    if (served === undefined || !(await isServed(writer, served, { kind: "blob", key: digest }))) return undefined;
     const blob = await writer
       .updateTable("blob")
       .set({ touched_at: now })
@@ -81,37 +88,11 @@ export async function reuseBlob(
       .returning(["digest", "size", "location"])
       .executeTakeFirst();
     if (blob === undefined) return undefined;
-    await addPending(writer, repositoryId, "blob", digest, now);
-    await finish(writer);
-    await refuseOverQuota(writer, repositoryId);
-    return blob;
-  });
-}
-
-/**
- * Makes a blob of one repository known in another, without its bytes moving. Whether the caller may read the first and write to the second was decided before.
- * @returns false when the first does not serve it
- */
-export async function mountBlob(
-  database: Database,
-  from: string,
-  digest: string,
-  to: string,
-  now: number,
-): Promise<boolean> {
-  return await database.write(async (writer) => {
-    const source = await findServed(writer, from);
-    if (source === undefined || !(await isServed(writer, source, { kind: "blob", key: digest }))) return false;
-    const touched = await writer
-      .updateTable("blob")
-      .set({ touched_at: now })
-      .where("digest", "=", digest)
-      .executeTakeFirst();
-    if (touched.numUpdatedRows === 0n) return false;
     const { repositoryId } = await ensureRepository(writer, to, now);
     await addPending(writer, repositoryId, "blob", digest, now);
+    await mount.finish?.(writer);
     await refuseOverQuota(writer, repositoryId);
-    return true;
+    return blob;
   });
 }
 

@@ -3,7 +3,7 @@ import { type Hash, createHash, randomUUID } from "node:crypto";
 import { type Digest, digestAlgorithm } from "@signet/core";
 import type { BlobStore, UploadState } from "../blobs/blob-store.ts";
 import type { Database, Writer } from "../db/database.ts";
-import { type StoredBlob, addBlob, reuseBlob } from "./blobs.ts";
+import { type StoredBlob, addBlob, mountBlob } from "./blobs.ts";
 import { ContentError } from "./content-error.ts";
 import { holdBody } from "./held-body.ts";
 import { type QuotaUse, overQuota, readQuotaUse, refuseOverQuota } from "./quotas.ts";
@@ -20,7 +20,7 @@ export const MAX_OPEN_UPLOADS: number = 10_000;
 const MAX_RUNNING_HASHES = 10_000;
 
 /**
- * Bytes of a whole blob that is held in memory until it is known whether it is here already. Configurations and the empty blob of artifacts are far below, and many clients
+ * Bytes of a whole blob that is held in memory until it is known whether its repository has it already. Configurations and the empty blob of artifacts are far below, and many clients
  * send them with each push.
  */
 const MAX_HELD_BYTES = 64 * 1024;
@@ -196,7 +196,7 @@ export class Uploads {
     await this.#store.abort(state);
   }
 
-  /** Takes the last bytes of an upload. A small blob that is here already is not stored again only to be removed. */
+  /** Takes the last bytes of an upload. A small blob that the repository has already is not stored again only to be removed. */
   async #takeLast(
     upload: Upload,
     chunks: AsyncIterable<Uint8Array>,
@@ -215,7 +215,9 @@ export class Uploads {
       );
     const held = await holdBody(interruption.guard(chunks), MAX_HELD_BYTES);
     const found = held.whole === undefined ? undefined : digestOf(digestAlgorithm(digest), held.whole);
-    const known = found === digest ? await reuseBlob(this.#database, digest, upload.path, now, finish) : undefined;
+    // From this repository only: from the time that an upload takes, nobody learns what others hold.
+    const mount = { from: upload.path, to: upload.path, digest, now, finish };
+    const known = found === digest ? await mountBlob(this.#database, mount) : undefined;
     if (known !== undefined) {
       this.#hashes.delete(upload.id);
       await this.#store.abort(upload.state).catch(() => undefined);

@@ -62,7 +62,7 @@ async function tryMount(
       : [await findServed(database.read, from)];
   const find = (reader: Pick<Caller, "may">) => sources.find((one) => one !== undefined && reader.may("pull", one));
   const source = find(caller) ?? find(await caller.withoutCredentials());
-  return source !== undefined && (await mountBlob(database, source.path, digest, to, now));
+  return source !== undefined && (await mountBlob(database, { from: source.path, to, digest, now })) !== undefined;
 }
 
 /** Answers GET: how far an upload is. */
