@@ -1,14 +1,20 @@
 /** What the configuration makes of the whole server: accounts from a file, proxies, limits by address. */
 import assert from "node:assert/strict";
+import { channel } from "node:diagnostics_channel";
 import { writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { type Socket, connect } from "node:net";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { makeTempDir } from "@signet/testkit";
 import { listAccounts } from "./access/accounts.ts";
 import { verifyAuditLog } from "./audit/audit-verification.ts";
+import { changeRepositorySettings } from "./content/repository-settings.ts";
 import { serveDocument } from "./openapi/served-document.testing.ts";
-import { askRaw } from "./registry/raw-client.testing.ts";
+import { askRaw, sendRaw, writeHead } from "./registry/raw-client.testing.ts";
 import { withDatabase } from "./registry/admin-requests.testing.ts";
+import { serveWhole } from "./registry/whole-server.testing.ts";
 import { basic } from "./serve-app.testing.ts";
 
 // `correct horse`, by htpasswd.
@@ -148,4 +154,29 @@ test("connections of one address are limited; others, and later ones, are not", 
     sockets.push(next);
   }
   for (const socket of [...sockets, other]) socket.destroy();
+});
+
+test("a request behind another on its connection is answered by what was committed before it was sent, however soon after the first", async (t) => {
+  await using server = await serveWhole();
+  const { url, database, folder } = server;
+  await changeRepositorySettings(database, "team/app", { visibility: "public" }, "admin", Date.now());
+  const target = "/v2/team/app/manifests/1";
+  const first = writeHead("GET", target, { connection: "keep-alive", "x-request-id": "first" });
+  const second = writeHead("GET", target, { "x-request-id": "second" });
+  // The answer is kept, and under the present mark.
+  assert.equal((await sendRaw(url, [second])).status, 200);
+  // Both requests come in one piece, and between them another process makes the repository private.
+  using beside = new DatabaseSync(join(folder, "registry.db"));
+  const hide = ({ request }: { request: IncomingMessage }): void => {
+    if (request.headers["x-request-id"] !== "second") return;
+    beside.exec("update repository set visibility = 'private'");
+  };
+  const begun = channel("http.server.request.start");
+  begun.subscribe(hide as (message: unknown) => void);
+  t.after(() => begun.unsubscribe(hide as (message: unknown) => void));
+  const { text } = await sendRaw(url, [first + second]);
+  const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => match[1]);
+  assert.equal(statuses.length, 2);
+  // The first may see it, too: it had not been answered.
+  assert.equal(statuses[1], "401");
 });

@@ -45,6 +45,9 @@ const contentHeaders: Readonly<Record<string, string>> = {
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
 };
 
+/** Sockets that the event loop takes up at once (libuv); when more are ready, a turn polls again. */
+const MAX_POLLED = 1_024;
+
 /** Bytes: a file of 10,000 accounts is below. */
 const MAX_HTPASSWD_BYTES = 1_048_576;
 
@@ -196,6 +199,7 @@ class App {
   readonly readiness: ReadinessCheck;
   guard: ConnectionGuard | undefined;
   readonly #deps: ServerDeps;
+  readonly #database: Database;
   readonly #log: ServerLog;
   readonly #requests: RequestLog;
   readonly #metrics: ServerMetrics;
@@ -215,6 +219,7 @@ class App {
     const { database, blobs, log } = parts;
     const { anonymous, tokenLifetime } = config.auth;
     this.#deps = deps;
+    this.#database = database;
     this.#log = log;
     this.#clients = new ClientReader(config);
     const service = config.publicUrl === undefined ? "signet" : new URL(config.publicUrl).host;
@@ -279,6 +284,9 @@ class App {
   }
 
   #run(request: IncomingMessage, response: ServerResponse, work: () => Promise<void>): void {
+    // One that waits behind another on its connection has no socket yet. It may have been sent after the turn began, and so may any when a turn polls again.
+    const isLate = response.socket === null || (this.guard?.connections ?? 0) >= MAX_POLLED;
+    if (isLate) this.#database.mark();
     this.#requests.begin(request, response);
     this.guard?.watch(request, response);
     for (const [name, value] of Object.entries(contentHeaders)) response.setHeader(name, value);

@@ -10,7 +10,7 @@ const kept = new WeakMap<Database, { readonly mark: number; readonly number: num
  * committed since, where it can tell.
  */
 export async function readAccessChange(database: Database): Promise<number> {
-  const mark = database.mark();
+  const mark = database.turnMark();
   const last = kept.get(database);
   if (mark !== undefined && last?.mark === mark) return last.number;
   const { number } = await database.read

@@ -34,6 +34,11 @@ export interface Database {
    * mark is the same.
    */
   mark(): number | undefined;
+  /**
+   * The mark at a moment of the present turn of the event loop, which costs all requests of the turn one look together. Shows what this process committed, and what
+   * others had committed when the turn polled its sockets: enough to begin a request with, and never to end a reading with. {@link mark} renews it.
+   */
+  turnMark(): number | undefined;
   /** Throws a StoreError when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

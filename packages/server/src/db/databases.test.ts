@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import test from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { sql } from "kysely";
 import { makeTempDir, runChecked } from "@signet/testkit";
 import type { Database } from "./database.ts";
@@ -31,6 +32,38 @@ forEachDatabase((make, kind) => {
       /^Error: stop$/,
     );
     assert.deepEqual({ ...(await other.read.selectFrom("blob").selectAll().executeTakeFirstOrThrow()) }, blob);
+  });
+
+  test("a mark tells of every commit at once, that of a turn of its own process' commits at once and of others' in the next turn", async (t) => {
+    const place = await make(t);
+    if (place === undefined) return;
+    const [database, other] = [await place.open(), await place.open()];
+    if (kind === "postgresql") {
+      assert.deepEqual([database.mark(), database.turnMark()], [undefined, undefined]);
+      return;
+    }
+    const insert = ({ read }: Pick<Database, "read">, digest: string): Promise<unknown> =>
+      read
+        .insertInto("blob")
+        .values({ ...blob, digest, location: digest })
+        .execute();
+    const commit = (one: Database, digest: string): Promise<unknown> =>
+      one.note((writer) => insert({ read: writer }, digest));
+    const before = database.turnMark();
+    assert.equal(database.mark(), before);
+    await commit(database, "sha256:01");
+    const own = database.turnMark();
+    assert.notEqual(own, before);
+    await commit(other, "sha256:02");
+    await nextTurn();
+    const others = database.turnMark();
+    assert.notEqual(others, own);
+    // In the middle of the turn, as a process beside this one may commit.
+    const seen: (number | undefined)[] = [];
+    await insert(other, "sha256:03").then(() => seen.push(database.turnMark(), database.mark(), database.turnMark()));
+    assert.deepEqual(seen.slice(0, 1), [others]);
+    assert.notEqual(seen[1], others);
+    assert.equal(seen[2], seen[1]);
   });
 
   test("a statement that fails leaves nothing of its transaction, and the next one works", async (t) => {

@@ -78,6 +78,7 @@ export async function openPostgresql(url: string): Promise<Database> {
     snapshot: (look) =>
       read.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(look),
     mark: () => undefined,
+    turnMark: () => undefined,
     ping: async () => {
       await sql`select 1`.execute(read);
     },

@@ -20,6 +20,7 @@ import type { Database } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { SharedFlush } from "./shared-flush.ts";
+import { TurnMark } from "./turn-mark.ts";
 
 /** Milliseconds that a writer waits for another process to finish its transaction; those are short, so this is a process that hangs. */
 const BUSY_TIMEOUT_MS = 10_000;
@@ -59,8 +60,9 @@ export async function openSqlite(path: string): Promise<Database> {
     const looker = kyselyOn(await open(), (options) => new SqliteDriver(options));
     // Tells of commits by every connection but its own, and this one never writes.
     const dataVersion = reading.prepare("pragma data_version");
-    // Asked twice a request: no object for each answer.
+    // Asked often: no object for each answer.
     dataVersion.setReturnArrays(true);
+    const mark = new TurnMark(() => (dataVersion.get() as unknown as [version: number])[0]);
     const file = await openLog(path);
     log = file;
     const flush = new SharedFlush(() => file.datasync());
@@ -71,7 +73,11 @@ export async function openSqlite(path: string): Promise<Database> {
     // Kysely lets the next transaction wait for the connection.
     const note: Database["note"] = async (change) => {
       checkFlush();
-      return await writer.transaction().execute(change);
+      try {
+        return await writer.transaction().execute(change);
+      } finally {
+        mark.forget();
+      }
     };
     return {
       kind: "sqlite",
@@ -89,7 +95,8 @@ export async function openSqlite(path: string): Promise<Database> {
       },
       note,
       snapshot: (look) => looker.transaction().execute(look),
-      mark: () => (dataVersion.get() as unknown as [version: number])[0],
+      mark: () => mark.renew(),
+      turnMark: () => mark.get(),
       ping: async () => {
         checkFlush();
         await sql`select 1`.execute(read);

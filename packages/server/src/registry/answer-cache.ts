@@ -57,8 +57,17 @@ export class ServedPaths {
     this.#database = database;
   }
 
+  /** What a request begins with: committed before it was sent. */
   async find(path: string): Promise<ServedRepository | undefined> {
-    const mark = this.#database.mark();
+    return await this.#find(path, this.#database.turnMark());
+  }
+
+  /** What is served at this moment. */
+  async findAnew(path: string): Promise<ServedRepository | undefined> {
+    return await this.#find(path, this.#database.mark());
+  }
+
+  async #find(path: string, mark: number | undefined): Promise<ServedRepository | undefined> {
     if (mark === undefined) return await findServed(this.#database.read, path);
     if (mark !== this.#mark || this.#served.size >= MAX_PATHS) {
       this.#served.clear();

@@ -311,7 +311,7 @@ export class DataPlane {
   }
 
   async #hasChanged(served: ServedRepository): Promise<boolean> {
-    const now = await this.#paths.find(served.path);
+    const now = await this.#paths.findAnew(served.path);
     const isSame = now?.changeNumber === served.changeNumber && now.trustNumber === served.trustNumber;
     return !isSame || now.repositoryId !== served.repositoryId;
   }

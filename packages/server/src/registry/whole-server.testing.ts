@@ -25,6 +25,8 @@ export interface Answered {
 export interface WholeServer extends AsyncDisposable {
   readonly url: string;
   readonly database: Database;
+  /** The server's data. */
+  readonly folder: string;
   readonly image: TestImage;
   readonly removeRepository: (path: string) => Promise<void>;
   /** Sends a path and a Host as they are. */
@@ -35,7 +37,7 @@ export interface WholeServer extends AsyncDisposable {
 /** A server with its real gate: admin's private image `team/app:1`, and bob, who may do everything in `bob`. */
 export async function serveWhole(env: Headers = {}): Promise<WholeServer> {
   await using opened = new AsyncDisposableStack();
-  const { url, config, database } = opened.use(await serveApp(env, PASSWORD));
+  const { url, config, database, folder } = opened.use(await serveApp(env, PASSWORD));
   const blobs = opened.adopt(await openBlobs(config), (one) => one.close());
   await createAccount(database, { name: "bob", kind: "user", password: BOB }, Date.now());
   const role = { subject: { kind: "account", name: "bob" }, targetKind: "namespace", target: "bob" } as const;
@@ -56,6 +58,7 @@ export async function serveWhole(env: Headers = {}): Promise<WholeServer> {
   return {
     url,
     database,
+    folder,
     image,
     removeRepository: async (path) => void (await deleteRepository(database, blobs, path, "admin", Date.now())),
     send,
