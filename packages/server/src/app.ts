@@ -22,7 +22,7 @@ import { ReadinessCheck } from "./http/readiness.ts";
 import { RequestLog } from "./http/request-log.ts";
 import { type ServerLog, makeServerLog } from "./http/server-log.ts";
 import { TlsWatcher, readTlsPair } from "./http/tls-files.ts";
-import { type Exchange, answer } from "./registry/answer.ts";
+import { type Exchange, answer, openExchange } from "./registry/answer.ts";
 import { DataPlane } from "./registry/data-plane.ts";
 import { RegistryError } from "./registry/registry-error.ts";
 import { checkMethod } from "./registry/route-methods.ts";
@@ -243,7 +243,6 @@ class App {
       database,
       blobs,
       gate: this.#gate,
-      now: deps.now,
       names: namesOf(config),
       onJudged: (verdict) => this.#metrics.judged(verdict),
       onFailure: (error, request) => this.#reportFailure(error, request),
@@ -257,14 +256,13 @@ class App {
 
   /** The main address. */
   handle(request: IncomingMessage, response: ServerResponse): void {
-    this.#run(request, response, () => this.#answer(request, response));
+    this.#run(request, response, (exchange) => this.#answer(exchange));
   }
 
   /** The second address: metrics and health for whoever reaches it. */
   handleSide(request: IncomingMessage, response: ServerResponse): void {
-    this.#run(request, response, async () => {
-      const exchange = this.#exchangeOf(request, response);
-      const path = pathOf(request);
+    this.#run(request, response, async (exchange) => {
+      const { path } = exchange;
       if (path !== "/healthz" && path !== "/metrics" && path !== "/readyz") return answerNothing(exchange);
       await this.#answerOwn(exchange, path, () => Promise.resolve(true));
     });
@@ -283,23 +281,25 @@ class App {
     clearTimeout(timer);
   }
 
-  #run(request: IncomingMessage, response: ServerResponse, work: () => Promise<void>): void {
+  #run(request: IncomingMessage, response: ServerResponse, work: (exchange: Exchange) => Promise<void>): void {
     // One that waits behind another on its connection has no socket yet. It may have been sent after the turn began, and so may any when a turn polls again.
     const isLate = response.socket === null || (this.guard?.connections ?? 0) >= MAX_POLLED;
     if (isLate) this.#database.mark();
-    this.#requests.begin(request, response);
+    const id = this.#requests.begin(request, response);
     this.guard?.watch(request, response);
-    for (const [name, value] of Object.entries(contentHeaders)) response.setHeader(name, value);
-    if (this.#closeIdle !== undefined) response.setHeader("connection", "close");
+    const headers: Record<string, string> = { ...contentHeaders, "x-request-id": id };
+    if (this.#closeIdle !== undefined) headers["connection"] = "close";
     response.once("close", () => this.#closeIdle?.());
-    const working = this.#guarded(request, response, work).finally(() => this.#working.delete(working));
+    const exchange = openExchange(request, response, this.#deps.now(), headers);
+    const working = this.#guarded(exchange, work).finally(() => this.#working.delete(working));
     this.#working.add(working);
   }
 
-  async #guarded(request: IncomingMessage, response: ServerResponse, work: () => Promise<void>): Promise<void> {
+  async #guarded(exchange: Exchange, work: (exchange: Exchange) => Promise<void>): Promise<void> {
     try {
-      await work();
+      await work(exchange);
     } catch (error) {
+      const { request, response } = exchange;
       const known = wordError(error);
       if (known === undefined) this.#reportFailure(error, request);
       if (response.headersSent || response.destroyed) {
@@ -308,20 +308,19 @@ class App {
       }
       const said = known ?? new RegistryError("UNKNOWN");
       const headers = { "content-type": "application/json; charset=utf-8", ...said.headers };
-      answer(this.#exchangeOf(request, response), said.status, headers, said.body);
+      answer(exchange, said.status, headers, said.body);
     }
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const wait = this.#takeRate?.(networkOf(this.#clients.addressOf(request)), this.#deps.now()) ?? 0;
+  async #answer(exchange: Exchange): Promise<void> {
+    const { request, path, now } = exchange;
+    const wait = this.#takeRate?.(networkOf(this.#clients.addressOf(request)), now) ?? 0;
     if (wait > 0) {
       throw new RegistryError("TOOMANYREQUESTS", "too many requests from this address", {
         headers: { "retry-after": String(wait) },
       });
     }
-    if (await this.#dataPlane.handle(request, response)) return;
-    const exchange = this.#exchangeOf(request, response);
-    const path = pathOf(request);
+    if (await this.#dataPlane.handle(exchange)) return;
     if (!isOwnPath(path)) return answerNothing(exchange);
     await this.#answerOwn(exchange, path, () => this.#gate.mayAdminister(request));
   }
@@ -333,22 +332,11 @@ class App {
     await servePage(pages, exchange, path, mayReadMetrics);
   }
 
-  #exchangeOf(request: IncomingMessage, response: ServerResponse): Exchange {
-    const target = request.url ?? "/";
-    const question = target.indexOf("?");
-    const query = new URLSearchParams(question < 0 ? "" : target.slice(question + 1));
-    return { request, response, query, now: this.#deps.now() };
-  }
-
   #reportFailure(error: unknown, request: IncomingMessage): void {
     // A client that went away is no failure of the server.
     const isGone = request.destroyed || request.socket.destroyed;
     this.#log[isGone ? "debug" : "error"]({ request: this.#requests.idOf(request), err: error }, "a request failed");
   }
-}
-
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? "/").split("?", 1)[0]!;
 }
 
 function answerNothing(exchange: Exchange): void {

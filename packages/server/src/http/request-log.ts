@@ -26,17 +26,20 @@ export class RequestLog {
     this.#options = options;
   }
 
-  /** Gives the request its id, which the answer repeats, and notes its end when that comes. */
-  begin(request: IncomingMessage, response: ServerResponse): void {
+  /**
+   * Notes the request's end when that comes.
+   * @returns its id, which the answer is to repeat
+   */
+  begin(request: IncomingMessage, response: ServerResponse): string {
     const start = performance.now();
     const given = request.headers["x-request-id"];
     const id = typeof given === "string" && idForm.test(given) ? given : randomUUID();
     this.#ids.set(request, id);
-    response.setHeader("x-request-id", id);
     this.#metrics.begin();
     // Read now: when the answer has ended, the socket may have no address any more.
     const address = this.#options.addressOf(request);
     response.once("close", () => this.#end(request, response, { id, address, start }));
+    return id;
   }
 
   idOf(request: IncomingMessage): string | undefined {

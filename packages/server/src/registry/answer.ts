@@ -7,9 +7,26 @@ import { RegistryError } from "./registry-error.ts";
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** The request's path as it came, without the query. */
+  readonly path: string;
   readonly query: URLSearchParams;
   /** Milliseconds since 1970, UTC: one moment for the whole request. */
   readonly now: number;
+  /** What every answer to this request says, with names in lower case. Whoever takes the request over may add to them. */
+  readonly headers: Record<string, string>;
+}
+
+/** A request at its beginning. @param headers of every answer to it, with names in lower case */
+export function openExchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  now: number,
+  headers: Record<string, string> = {},
+): Exchange {
+  const target = request.url ?? "/";
+  const question = target.indexOf("?");
+  const path = question < 0 ? target : target.slice(0, question);
+  return { request, response, path, query: new URLSearchParams(target.slice(path.length)), now, headers };
 }
 
 /** An answer to GET in whole; for HEAD only its headers are sent. */
@@ -44,18 +61,27 @@ export function answer(
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   // 204 and 304 have no body, and so no length (RFC 9110, section 8.6).
   const length = status === 204 || status === 304 ? {} : { "content-length": bytes.length };
-  response.writeHead(status, { ...length, ...endOfUnread(exchange), ...headers });
+  writeHead(exchange, status, { ...length, ...headers });
   if (request.method === "HEAD" || bytes.length === 0) response.end();
   else if (bytes.length > MAX_JOINED_BYTES) response.end(bytes);
   // Node joins text with the head of the answer, where bytes are a part of their own for the system call. In Latin-1 each byte is one character, and comes out as it was.
   else response.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1"), "latin1");
 }
 
+/** Writes status and headers: these, and what every answer says. All at once: set one by one they cost node twice as much. */
+export function writeHead(
+  exchange: Exchange,
+  status: number,
+  headers: Readonly<Record<string, number | string>>,
+): void {
+  exchange.response.writeHead(status, { ...exchange.headers, ...endOfUnread(exchange), ...headers });
+}
+
 /**
  * The header that ends a connection with its answer, where a body is coming that nobody reads: it could go on for ever. The client sends its next request on another
  * connection.
  */
-export function endOfUnread({ request, response }: Exchange): Readonly<Record<string, string>> {
+function endOfUnread({ request, response }: Exchange): Readonly<Record<string, string>> {
   if (request.complete) return {};
   const { "content-length": length, "transfer-encoding": encoding } = request.headers;
   if (encoding === undefined && (length === undefined || length === "0")) return {};

@@ -8,7 +8,7 @@ import type { StoredBlob } from "../content/blobs.ts";
 import { deleteBlob } from "../content/deletion.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import type { Database } from "../db/database.ts";
-import { type CompleteAnswer, type Exchange, answer, answerIfUnchanged, endOfUnread } from "./answer.ts";
+import { type CompleteAnswer, type Exchange, answer, answerIfUnchanged, writeHead } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
 
@@ -47,20 +47,20 @@ export async function serveBlob(store: BlobStore, exchange: Exchange, blob: Stor
   const partial = range === undefined ? {} : { "content-range": `bytes ${first}-${last}/${size}` };
   const status = range === undefined ? 200 : 206;
   if (request.method === "HEAD" || length === 0) {
-    response.writeHead(status, { ...headers, ...partial, "content-length": length, ...endOfUnread(exchange) });
+    writeHead(exchange, status, { ...headers, ...partial, "content-length": length });
     response.end();
     return;
   }
   // Opened before the status is sent: bytes that cannot be read are an error, not an answer that breaks off.
   if (store.lend !== undefined) {
     await using bytes = await store.lend(blob.location, { first, last });
-    response.writeHead(status, { ...headers, ...partial, "content-length": length, ...endOfUnread(exchange) });
+    writeHead(exchange, status, { ...headers, ...partial, "content-length": length });
     await sendLent(bytes, response);
     return;
   }
   const stream = await store.open(blob.location, { first, last });
   try {
-    response.writeHead(status, { ...headers, ...partial, "content-length": length, ...endOfUnread(exchange) });
+    writeHead(exchange, status, { ...headers, ...partial, "content-length": length });
     await pipeline(stream, response);
   } finally {
     // Of no effect on one that has ended; for a client that went away before anything was sent.

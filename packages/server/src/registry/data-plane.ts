@@ -1,5 +1,5 @@
 /** The registry's own server: `/v2/`, the signatures extension and the lookaside trees. Every request is routed, its sender identified, its right checked, and then answered. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { findBlob } from "../content/blobs.ts";
 import { ContentError } from "../content/content-error.ts";
@@ -45,8 +45,6 @@ export interface DataPlaneOptions {
   readonly database: Database;
   readonly blobs: BlobStore;
   readonly gate: Gate;
-  /** Milliseconds since 1970, UTC. */
-  readonly now: () => number;
   /** Host names, with ports, that clients know the server by; pull policies compare signatures with them. Default: none, so that only identities that policies spell out match. */
   readonly names?: PullGuardOptions["names"];
   /** Called for each pull that a policy governs: a counter. */
@@ -78,17 +76,13 @@ export class DataPlane {
    * Answers a request, whatever happens.
    * @returns false when its path is none of the data plane's: then nothing was answered
    */
-  async handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-    const target = request.url ?? "/";
-    const question = target.indexOf("?");
-    const path = question < 0 ? target : target.slice(0, question);
-    const query = question < 0 ? "" : target.slice(question + 1);
-    const exchange = { request, response, query: new URLSearchParams(query), now: this.#options.now() };
+  async handle(exchange: Exchange): Promise<boolean> {
+    const { request, path } = exchange;
     try {
       const route = readRoute(path);
       if (route === undefined) return false;
-      for (const [name, value] of Object.entries(standardHeaders)) response.setHeader(name, value);
-      if (query.length > MAX_QUERY_CHARACTERS)
+      Object.assign(exchange.headers, standardHeaders);
+      if (request.url!.length - path.length > MAX_QUERY_CHARACTERS)
         throw new RegistryError("UNSUPPORTED", "the query is too long", { status: 414 });
       await this.#answer(route, exchange);
     } catch (error) {

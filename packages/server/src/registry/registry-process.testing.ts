@@ -11,6 +11,7 @@ import { collectGarbage } from "../content/collection.ts";
 import { openPostgresql } from "../db/postgresql.ts";
 import { openSqlite } from "../db/sqlite.ts";
 import type { StorageUnderTest } from "../storage-pairs.testing.ts";
+import { openExchange } from "./answer.ts";
 import { DataPlane } from "./data-plane.ts";
 
 /** What a test says of the registry that it wants. */
@@ -36,11 +37,10 @@ const plane = new DataPlane({
       } as const),
     challenge: () => "Bearer",
   },
-  now: Date.now,
   onFailure: (error) => void process.stderr.write(`${String((error as Error).stack)}\n`),
 });
 const server = createServer((request, response) => {
-  void plane.handle(request, response).then((isHandled) => {
+  void plane.handle(openExchange(request, response, Date.now())).then((isHandled) => {
     if (!isHandled) response.writeHead(404).end();
   });
 });

@@ -4,6 +4,7 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import { openFilesystemStore } from "../blobs/filesystem.ts";
 import type { Database } from "../db/database.ts";
 import { openSqlite } from "../db/sqlite.ts";
+import { openExchange } from "./answer.ts";
 import type { Action, Caller, Gate, Target } from "./caller.ts";
 import { DataPlane, type DataPlaneOptions } from "./data-plane.ts";
 
@@ -52,12 +53,11 @@ export async function serveRegistry(
     database,
     blobs,
     gate: makeGate(rights),
-    now,
     ...options,
     onFailure: (error) => failures.push(error),
   });
   const server = await startLoopbackServer((request, response) => {
-    void plane.handle(request, response).then((isHandled) => {
+    void plane.handle(openExchange(request, response, now())).then((isHandled) => {
       if (!isHandled) response.writeHead(404).end();
     });
   });
