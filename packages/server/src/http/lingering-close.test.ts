@@ -21,7 +21,7 @@ interface Refused {
   /** The server's end of the connection. */
   readonly served: Socket;
   /** What the client has read; `client` is paused until the test lets it read. */
-  text(): string;
+  readonly text: () => string;
   readonly failures: readonly Error[];
 }
 
