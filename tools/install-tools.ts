@@ -28,7 +28,7 @@ function mayInstall(): boolean {
  */
 export function installTools(print: (line: string) => void): void {
   installPackages(print);
-  buildTools((name) => !builtTools[name].isOptional, print);
+  buildTools((name) => builtTools[name].builtBy === "npm test", print);
 }
 
 /**

@@ -2,7 +2,6 @@
 
 import { relative } from "node:path";
 import { inspect, stripVTControlCharacters } from "node:util";
-import { optionalSkip } from "@signet/testkit";
 
 /** The parts of the runner's events that are read here. */
 export interface TestEvent {
@@ -99,11 +98,6 @@ export class TestReport {
     return this.#sum((result) => result.skipped.length);
   }
 
-  /** Of the skipped: those that want a tool which only `npm run conformance -- --clients` builds. */
-  get optional(): number {
-    return this.#sum((result) => result.skipped.filter((line) => line.includes(` — ${optionalSkip}`)).length);
-  }
-
   /** Files that have begun and not ended. */
   get running(): readonly string[] {
     const running = [...this.#files].filter(([, result]) => !result.hasEnded);
@@ -118,8 +112,7 @@ export class TestReport {
       this.#print(`  ${seconds(milliseconds)}  ${relative(this.#root, file)}`);
     this.#printAll("skipped", (result) => result.skipped);
     this.#printAll("failed", (result) => result.failures.map((failure) => failure.split("\n")[0] ?? ""));
-    const optional = this.optional === 0 ? "" : ` (${this.optional} optional)`;
-    this.#print(`\n${this.passed} passed, ${this.failed} failed, ${this.skipped} skipped${optional}`);
+    this.#print(`\n${this.passed} passed, ${this.failed} failed, ${this.skipped} skipped`);
   }
 
   #readFileError(result: FileResult, error: unknown): void {

@@ -4,7 +4,7 @@
  * suite's names are no longer those of our own cases. The last run's reports are in .cache/conformance.
  *
  * `npm run conformance -- --clients`: instead, cosign, notation, oras and regctl, built where they are missing (cosign: six minutes of processor time, 3 GB meanwhile, 100 MB
- * afterwards), against the registry with and without accounts. From then on `npm test` runs them, too.
+ * afterwards), against the registry with and without accounts. `npm test` has oras and regctl, too.
  */
 import { parseArgs } from "node:util";
 import { listConformanceCases } from "../../packages/server/src/registry/conformance-cases.testing.ts";

@@ -12,8 +12,8 @@ export interface BuiltTool {
   readonly go: string;
   /** Where in the module the program is. */
   readonly command: string;
-  /** False: `npm test` builds it, and its tests are part of every run. True: only `npm run conformance -- --clients` does, for it takes long. */
-  readonly isOptional: boolean;
+  /** What builds it and runs the tests that need it: `npm test`; or, in files `*.conformance.test.ts`, a run of its own, for what takes long. */
+  readonly builtBy: "npm run conformance -- --clients" | "npm test";
 }
 
 export type BuiltToolName = "cosign" | "notation" | "oras" | "regctl" | "versitygw";
@@ -26,7 +26,7 @@ export const builtTools: Readonly<Record<BuiltToolName, BuiltTool>> = {
     sum: "h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc=",
     go: "1.25",
     command: "/cmd/versitygw",
-    isOptional: false,
+    builtBy: "npm test",
   },
   /** The newest that the Go of the wheel builds; see tools/go-program.ts. */
   oras: {
@@ -35,7 +35,7 @@ export const builtTools: Readonly<Record<BuiltToolName, BuiltTool>> = {
     sum: "h1:ny44PJSsrLalEmyntFRi3Tmy3b1PTUZ3S4FeIRdVcU4=",
     go: "1.25.7",
     command: "/cmd/oras",
-    isOptional: false,
+    builtBy: "npm test",
   },
   regctl: {
     path: "github.com/regclient/regclient",
@@ -43,7 +43,7 @@ export const builtTools: Readonly<Record<BuiltToolName, BuiltTool>> = {
     sum: "h1:Jsjlnd0ZQ2Blh0vaJtxJ0pU549VajvZ6BTL/4R7noMo=",
     go: "1.26",
     command: "/cmd/regctl",
-    isOptional: false,
+    builtBy: "npm test",
   },
   cosign: {
     path: "github.com/sigstore/cosign/v3",
@@ -51,7 +51,7 @@ export const builtTools: Readonly<Record<BuiltToolName, BuiltTool>> = {
     sum: "h1:001JQRI/PJ/5T+g/kJ1KTvKFbb322+fomc+pHDZ/6sg=",
     go: "1.26",
     command: "/cmd/cosign",
-    isOptional: true,
+    builtBy: "npm run conformance -- --clients",
   },
   notation: {
     path: "github.com/notaryproject/notation",
@@ -59,7 +59,7 @@ export const builtTools: Readonly<Record<BuiltToolName, BuiltTool>> = {
     sum: "h1:roSxDRZ+w8kIgxoxruhHpSVtVFwpfq2piuaMvOrPaco=",
     go: "1.23",
     command: "/cmd/notation",
-    isOptional: true,
+    builtBy: "npm run conformance -- --clients",
   },
 };
 

@@ -33,7 +33,7 @@ export { makeTlsCertificates } from "./tls-certificates.ts";
 export type { TlsCertificates } from "./tls-certificates.ts";
 export { builtToolFolder, builtTools, builtToolsFolder } from "./built-tools.ts";
 export type { BuiltToolName } from "./built-tools.ts";
-export { DEFAULT_TIMEOUT_MS, findTool, optionalSkip, requireTool, run, runChecked, toolPackages } from "./tools.ts";
+export { DEFAULT_TIMEOUT_MS, findTool, requireTool, run, runChecked, toolPackages } from "./tools.ts";
 export type { RunOptions, RunResult, ToolName } from "./tools.ts";
 
 // Registry and images

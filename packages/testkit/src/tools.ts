@@ -77,26 +77,19 @@ export function findTool(name: string): string | undefined {
 /**
  * The path of a tool that the running test cannot do without. When it is missing the test is skipped with a message saying what to install,
  * and undefined is returned: `if (requireTool(t, "skopeo") === undefined) return;`.
- * @throws Error instead of skipping when CI=true, so that a gap in the machine cannot look like success; not for an optional tool, whose skip is counted apart
+ * @throws Error instead of skipping when CI=true, so that a gap in the machine cannot look like success
  */
 export function requireTool(t: TestContext, name: ToolName): string | undefined {
   const path = findTool(name);
   if (path !== undefined) return path;
-  if (isBuiltTool(name) && builtTools[name].isOptional) {
-    t.skip(`${optionalSkip}${name} is missing; \`npm run conformance -- --clients\` builds it`);
-    return undefined;
-  }
   const advice = isBuiltTool(name)
-    ? "`npm test` builds it where it can"
+    ? `\`${builtTools[name].builtBy}\` builds it where it can`
     : `install it with: apt-get install ${toolPackages[name]}`;
   const message = `${name} is missing; ${advice}`;
   if (process.env["CI"] === "true") throw new Error(message);
   t.skip(message);
   return undefined;
 }
-
-/** How the reason of a skip begins when the tool is optional: such a skip is no failure with CI=true. */
-export const optionalSkip = "optional: ";
 
 export interface RunOptions {
   /** Added to a small fixed environment (PATH, TMPDIR, LANG, TZ, HOME=/nonexistent, and for Node the guard of machine-guard.ts); nothing else of the caller's is passed on. */

@@ -51,12 +51,16 @@ for (const format of ["json", "text"]) {
       format === "json" ? line.includes('"msg":"request"') : / INFO +request /.test(line),
     );
     assert.equal(requests.length, asked.length, server.log());
+    if (format === "json") {
+      const agents = requests.map((line) => (JSON.parse(line) as { readonly agent?: string }).agent);
+      assert.ok(agents.includes(latin), "what was escaped reads as it was sent");
+    }
     // One line a request, and those of the end.
     assert(lines.length <= begun + asked.length + 3);
     for (const line of lines) {
       assert(line.length < MAX_LINE, `${line.length} characters`);
       if (format === "json") assert.equal(typeof JSON.parse(line), "object");
-      else assert.doesNotMatch(line, orders);
+      assert.doesNotMatch(line, orders);
       assert.doesNotMatch(line, /^\{"level":"info","msg":"forged"|\u001b|\u0007/);
     }
   });

@@ -1,6 +1,7 @@
 /** What an account may and by which proofs, read in one go and kept as long as the change number of access stays. */
 import type { Database, Reader } from "../db/database.ts";
 import { LRUCache } from "lru-cache";
+import { isBindingOfAccount } from "./account-bindings.ts";
 import { type Binding, type Rights, type Subject, joinBindings } from "./roles.ts";
 import { type AccessEntry, parseTokenLimits } from "./scopes.ts";
 
@@ -74,24 +75,7 @@ async function readAccountRights(reader: Reader, id: number): Promise<AccountRig
     .selectFrom("account")
     .leftJoin("role_binding", (join) =>
       join.on((e) =>
-        e.or([
-          e("role_binding.subject_kind", "in", ["anonymous", "authenticated"]),
-          e.and([
-            e("role_binding.subject_kind", "=", "account"),
-            e("role_binding.subject_id", "=", e.ref("account.id")),
-          ]),
-          e.and([
-            e("role_binding.subject_kind", "=", "group"),
-            e(
-              "role_binding.subject_id",
-              "in",
-              e
-                .selectFrom("group_member")
-                .select("group_member.group_id")
-                .whereRef("group_member.account_id", "=", "account.id"),
-            ),
-          ]),
-        ]),
+        e.or([e("role_binding.subject_kind", "in", ["anonymous", "authenticated"]), isBindingOfAccount(e)]),
       ),
     )
     .select([

@@ -2,6 +2,7 @@
 import { StoreError, UsageError } from "@signet/core";
 import type { Database, Reader, Writer } from "../db/database.ts";
 import { changeAccess } from "./access-change.ts";
+import { unbindSubject } from "./account-bindings.ts";
 import { checkAccountName } from "./account-names.ts";
 import { forgiveFailures } from "./lock-out.ts";
 import { checkNewPassword, hashPassword, makeRandomPassword } from "./passwords.ts";
@@ -93,11 +94,7 @@ export async function setDisabled(database: Database, name: string, isDisabled: 
 export async function removeAccount(database: Database, name: string): Promise<void> {
   await changeAccess(database, async (writer) => {
     const { id } = await findAccount(writer, name);
-    await writer
-      .deleteFrom("role_binding")
-      .where("subject_kind", "=", "account")
-      .where("subject_id", "=", id)
-      .execute();
+    await unbindSubject(writer, "account", id);
     await writer.deleteFrom("account").where("id", "=", id).execute();
   });
 }

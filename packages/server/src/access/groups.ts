@@ -2,6 +2,7 @@
 import { StoreError } from "@signet/core";
 import type { Database, Reader, Writer } from "../db/database.ts";
 import { changeAccess } from "./access-change.ts";
+import { unbindSubject } from "./account-bindings.ts";
 import { checkAccountName } from "./account-names.ts";
 import { findAccount } from "./accounts.ts";
 
@@ -29,7 +30,7 @@ export async function createGroup(database: Database, name: string, now: number)
 export async function removeGroup(database: Database, name: string): Promise<void> {
   await changeAccess(database, async (writer) => {
     const id = await findGroup(writer, name);
-    await writer.deleteFrom("role_binding").where("subject_kind", "=", "group").where("subject_id", "=", id).execute();
+    await unbindSubject(writer, "group", id);
     await writer.deleteFrom("account_group").where("id", "=", id).execute();
   });
 }

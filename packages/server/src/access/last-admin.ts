@@ -1,6 +1,7 @@
 /** There is always somebody who may administer the server. */
 import { UsageError } from "@signet/core";
 import type { Writer } from "../db/database.ts";
+import { isBindingOfAccount } from "./account-bindings.ts";
 
 /**
  * Runs part of a change, and refuses it when it leaves the server without an account that may administer it: not disabled, and with the role `admin` of its own or by a
@@ -21,27 +22,7 @@ export async function keepAdmin<T>(writer: Writer, change: () => Promise<T>): Pr
 async function hasAdmin(writer: Writer): Promise<boolean> {
   const found = await writer
     .selectFrom("account")
-    .innerJoin("role_binding", (join) =>
-      join.on((e) =>
-        e.or([
-          e.and([
-            e("role_binding.subject_kind", "=", "account"),
-            e("role_binding.subject_id", "=", e.ref("account.id")),
-          ]),
-          e.and([
-            e("role_binding.subject_kind", "=", "group"),
-            e(
-              "role_binding.subject_id",
-              "in",
-              e
-                .selectFrom("group_member")
-                .select("group_member.group_id")
-                .whereRef("group_member.account_id", "=", "account.id"),
-            ),
-          ]),
-        ]),
-      ),
-    )
+    .innerJoin("role_binding", (join) => join.on(isBindingOfAccount))
     .select("account.id")
     .where("account.disabled", "=", 0)
     .where("role_binding.role", "=", "admin")

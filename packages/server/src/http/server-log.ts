@@ -51,7 +51,7 @@ export function makeServerLog(
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
     },
-    isText ? { write: (line: string) => stream.write(asText(line)) } : stream,
+    { write: (line: string) => stream.write(`${escapeOrders(isText ? asText(line) : line.trimEnd())}\n`) },
   );
   return { log, flush };
 }
@@ -68,14 +68,23 @@ function asText(line: string): string {
   const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>;
   const problem = (err as { message?: unknown } | undefined)?.message;
   const pairs = Object.entries({ ...rest, ...(problem === undefined ? {} : { err: problem }) });
-  const facts = pairs.map(([key, value]) => ` ${key}=${quoteForTerminal(value)}`).join("");
-  return `${String(time)} ${String(level).toUpperCase().padEnd(5)} ${String(msg)}${facts}\n`;
+  const facts = pairs.map(([key, value]) => ` ${key}=${quote(value)}`).join("");
+  return `${String(time)} ${String(level).toUpperCase().padEnd(5)} ${String(msg)}${facts}`;
 }
 
-/** JSON, with everything escaped that a terminal could take for an order: controls of both ranges, direction marks, line separators. */
-function quoteForTerminal(value: unknown): string {
-  const text = typeof value === "string" && /^[A-Za-z0-9_.:/@+-]+$/.test(value) ? value : JSON.stringify(value);
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
-    Array.from(character, (one) => `\\u{${one.codePointAt(0)!.toString(16)}}`).join(""),
+function quote(value: unknown): string {
+  return typeof value === "string" && /^[A-Za-z0-9_.:/@+-]+$/.test(value) ? value : JSON.stringify(value);
+}
+
+/**
+ * A line in which everything is escaped that a terminal, or a reader of lines, could take for an order: controls of both ranges, direction marks, line separators. JSON itself escapes only the first
+ * 32. The escapes are JSON's, so what a JSON line says stays the same.
+ */
+export function escapeOrders(line: string): string {
+  return line.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`,
+    ).join(""),
   );
 }

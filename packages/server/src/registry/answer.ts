@@ -48,7 +48,7 @@ export function sendAnswer(exchange: Exchange, complete: CompleteAnswer): void {
 export const MAX_PAGE_ENTRIES: number = 1_000;
 
 /** Bytes of a body that is copied behind the head of its answer: most manifests, and copying them costs less than sending them in two parts. */
-const MAX_JOINED_BYTES = 16 * 1024;
+export const MAX_JOINED_BYTES: number = 16 * 1024;
 
 /** Sends a small answer whole; for HEAD only its headers. */
 export function answer(

@@ -113,6 +113,19 @@ export async function makeClientBench(
   };
 }
 
+/** Gives a client the account of the bench, where there is one. */
+export async function logIn(bench: ClientBench, tool: "cosign" | "oras" | "regctl"): Promise<void> {
+  const { account, host } = bench;
+  if (tool === "regctl") await bench.succeed("regctl", ["registry", "set", "--tls", "disabled", host]);
+  if (account === undefined) return;
+  const words = {
+    cosign: ["login", host, "--username", account.user, "--password-stdin"],
+    oras: ["login", host, "--plain-http", "--username", account.user, "--password-stdin"],
+    regctl: ["registry", "login", host, "--user", account.user, "--pass-stdin"],
+  }[tool];
+  await bench.succeed(tool, words, { input: account.password });
+}
+
 interface Served extends AsyncDisposable {
   readonly host: string;
   readonly owner?: { readonly user: string; readonly password: string };
