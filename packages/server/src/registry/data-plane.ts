@@ -118,13 +118,15 @@ export class DataPlane {
         );
       }
       case "referrers": {
-        const artifactType = exchange.query.get("artifactType") ?? undefined;
+        // An empty type is no filter, as an empty `last` is no position.
+        const artifactType = exchange.query.get("artifactType") || undefined;
         const last = (exchange.query.get("last") ?? "").slice(0, 512);
         const served = await this.#find(exchange, caller, "pull", route.path);
         if (served === undefined) {
           return sendAnswer(exchange, await makeReferrersAnswer(database.read, undefined, route, artifactType, last));
         }
-        const what = `referrers ${route.digest} ${last} ${artifactType ?? ""}`;
+        // Both are a client's text: run together, one question could be another one's, and its answer be kept for that.
+        const what = `referrers ${route.digest} ${JSON.stringify([last, artifactType])}`;
         return await this.#read(exchange, caller, route.path, what, (reader, now) =>
           makeReferrersAnswer(reader, now, route, artifactType, last),
         );
