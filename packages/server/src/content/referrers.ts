@@ -24,6 +24,8 @@ export async function listReferrers(
   last: string,
   limit: number,
 ): Promise<readonly Referrer[]> {
+  // No manifest is stored with such a type, and PostgreSQL would not take the question.
+  if (artifactType?.includes("\0") === true) return [];
   const rows = await reader
     .selectFrom("manifest")
     .select(["digest", "media_type", "size", "artifact_type", "annotations"])
