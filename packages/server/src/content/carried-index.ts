@@ -1,6 +1,7 @@
 /** Membership of signatures that manifests carry: a version holds one as long as it holds the tag or the referrer that carries it. */
 import type { Writer } from "../db/database.ts";
 import { type CarriedSignature, attachmentSubject } from "./carried-signatures.ts";
+import { claimColumns } from "./claim-columns.ts";
 import { ContentError } from "./content-error.ts";
 import { type Unit, inVersion } from "./membership.ts";
 import { noteArrival } from "./signature-arrivals.ts";
@@ -120,9 +121,7 @@ async function insertCarried(writer: Writer, signature: CarriedSignature, now: n
       digest,
       manifest_digest: manifestDigest,
       format,
-      claimed_reference: claims.reference ?? null,
-      claimed_at: claims.timestamp === undefined ? null : Math.trunc(claims.timestamp) * 1_000,
-      claimed_creator: claims.creator ?? null,
+      ...claimColumns(claims),
       claimed_key_id: null,
       claimed_fingerprint: null,
       bytes,

@@ -13,6 +13,9 @@ import { nodeEngine } from "@signet/core/node-engine";
 import { createHash } from "node:crypto";
 import { ContentError } from "./content-error.ts";
 
+/** Two names of at most 127 characters and the stroke between them (RFC 6838, section 4.2). */
+const MAX_ARTIFACT_TYPE_CHARACTERS = 255;
+
 /** A manifest that was read, with the digest it is kept under. Its claims about blobs and other manifests are unverified. */
 export interface ManifestFacts {
   readonly digest: string;
@@ -65,7 +68,7 @@ export function readManifestFacts(
     configDigest: isImage ? manifest.config.digest : undefined,
     subject: manifest.subject?.digest,
     // OCI distribution 1.1, "Listing Referrers": the config's type stands in where an image manifest names none.
-    artifactType: manifest.artifactType ?? (isImage ? manifest.config.mediaType : undefined),
+    artifactType: checkArtifactType(manifest.artifactType || (isImage ? manifest.config.mediaType : undefined)),
     annotations: Object.fromEntries(manifest.annotations),
     totalSize: layers.reduce((sum, layer) => sum + layer.size, 0),
   };
@@ -89,6 +92,14 @@ function parse(bytes: Uint8Array, contentType: string | undefined): UntrustedMan
     if (!(error instanceof FormatError)) throw error;
     throw new ContentError("manifest-invalid", error.message);
   }
+}
+
+/** It is listed, searched for and written in answers: what could not be one (RFC 6838 has letters, digits and some signs) is refused, and other liberties are left to clients. */
+function checkArtifactType(type: string | undefined): string | undefined {
+  if (type !== undefined && (type.length > MAX_ARTIFACT_TYPE_CHARACTERS || /\p{Cc}/u.test(type))) {
+    throw new ContentError("manifest-invalid", "the type of the artifact (or of its configuration) is no media type");
+  }
+  return type;
 }
 
 function checkDigest(bytes: Uint8Array, reference: string): string {

@@ -14,6 +14,7 @@ import type { Database, Reader, Writer } from "../db/database.ts";
 import type { SignatureFormat } from "../db/schema.ts";
 import { holdTrust } from "../trust/trust-change.ts";
 import type { SignatureVerifier } from "../trust/verification.ts";
+import { claimColumns } from "./claim-columns.ts";
 import { listClosure } from "./closure.ts";
 import { ContentError } from "./content-error.ts";
 import { type Unit, commitVersion, inVersion, isServed } from "./membership.ts";
@@ -212,9 +213,7 @@ async function insertSignature(
       digest: signature.digest,
       manifest_digest: manifestDigest,
       format: "simple-signing",
-      claimed_reference: claims.dockerReference ?? null,
-      claimed_at: claims.timestamp === undefined ? null : Math.trunc(claims.timestamp) * 1_000,
-      claimed_creator: claims.creator ?? null,
+      ...claimColumns({ ...claims, reference: claims.dockerReference }),
       claimed_key_id: claims.keyId ?? null,
       claimed_fingerprint: signature.fingerprint ?? null,
       bytes: signature.bytes,

@@ -47,6 +47,9 @@ export function sendAnswer(exchange: Exchange, complete: CompleteAnswer): void {
 /** Entries of one page where a client names no number, and at most: a page of the longest names stays below 1 MiB. */
 export const MAX_PAGE_ENTRIES: number = 1_000;
 
+/** Characters of a position that are looked at: a repository's longest path has 255, a digest of sha512 135. */
+const MAX_POSITION_CHARACTERS = 512;
+
 /** Bytes of a body that is copied behind the head of its answer: most manifests, and copying them costs less than sending them in two parts. */
 export const MAX_JOINED_BYTES: number = 16 * 1024;
 
@@ -129,7 +132,14 @@ export function readPage(query: URLSearchParams): Page {
   if (n !== null && !/^[0-9]{1,15}$/.test(n))
     throw new RegistryError("PAGINATION_NUMBER_INVALID", { n: n.slice(0, 50) });
   const limit = n === null ? MAX_PAGE_ENTRIES : Math.min(Number(n), MAX_PAGE_ENTRIES);
-  return { last: (query.get("last") ?? "").slice(0, 512), limit };
+  return { last: readPosition(query), limit };
+}
+
+/**
+ * The entry after which a page begins. No entry has a U+0000, which PostgreSQL does not take: what stands before the first one leads to the same page.
+ */
+export function readPosition(query: URLSearchParams): string {
+  return (query.get("last") ?? "").split("\0", 1)[0]!.slice(0, MAX_POSITION_CHARACTERS);
 }
 
 /** The `Link` header to the next page. */

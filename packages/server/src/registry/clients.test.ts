@@ -132,6 +132,10 @@ void describe("skopeo and podman", () => {
     assert.equal(first.status, 200);
     const release = await registry.request("GET", `/signatures/${file}/signature-1`);
     assert.ok(release.bytes.equals(first.bytes));
+    // As clients ask whose base URL ends with a stroke.
+    for (const doubled of [`/lookaside//team/app@${file}/signature-1`, `/signatures//${file}/signature-1`]) {
+      assert.ok((await registry.request("GET", doubled)).bytes.equals(first.bytes), doubled);
+    }
     const etag = first.headers.get("etag")!;
     const unchanged = await registry.request("GET", `/lookaside/team/app@${file}/signature-1`, undefined, {
       "if-none-match": etag,

@@ -10,7 +10,15 @@ import { type PullGuardOptions, PullGuard } from "../trust/pull-guard.ts";
 import { KeyringReader } from "../trust/server-keyring.ts";
 import { SignatureVerifier } from "../trust/verification.ts";
 import { AnswerCache, ServedPaths } from "./answer-cache.ts";
-import { type CompleteAnswer, type Exchange, answer, answerJson, readPage, sendAnswer } from "./answer.ts";
+import {
+  type CompleteAnswer,
+  type Exchange,
+  answer,
+  answerJson,
+  readPage,
+  readPosition,
+  sendAnswer,
+} from "./answer.ts";
 import { MAX_KEPT_BLOB_BYTES, makeBlobAnswer, removeBlob, serveBlob } from "./blob-door.ts";
 import { type Action, type Caller, type Gate, neededRights } from "./caller.ts";
 import { makeSignaturesAnswer, receiveSignature, removeSignature } from "./extension-door.ts";
@@ -112,13 +120,15 @@ export class DataPlane {
         );
       }
       case "referrers": {
-        const artifactType = exchange.query.get("artifactType") ?? undefined;
-        const last = (exchange.query.get("last") ?? "").slice(0, 512);
+        // An empty type is no filter, as an empty `last` is no position.
+        const artifactType = exchange.query.get("artifactType") || undefined;
+        const last = readPosition(exchange.query);
         const served = await this.#find(exchange, caller, "pull", route.path);
         if (served === undefined) {
           return sendAnswer(exchange, await makeReferrersAnswer(database.read, undefined, route, artifactType, last));
         }
-        const what = `referrers ${route.digest} ${last} ${artifactType ?? ""}`;
+        // Both are a client's text: run together, one question could be another one's, and its answer be kept for that.
+        const what = `referrers ${route.digest} ${JSON.stringify([last, artifactType])}`;
         return await this.#read(exchange, caller, route.path, what, (reader, now) =>
           makeReferrersAnswer(reader, now, route, artifactType, last),
         );

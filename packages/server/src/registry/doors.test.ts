@@ -343,6 +343,22 @@ void describe("lists", () => {
     const none = await registry.request("GET", `/v2/nowhere/referrers/${digest}`);
     assert.deepEqual([none.status, (JSON.parse(none.text) as { manifests: unknown[] }).manifests], [200, []]);
   });
+
+  void it("of referrers are kept for their own question, and an empty filter filters nothing", async () => {
+    await using registry = await serveRegistry();
+    const image = await makeManifest(registry, "a");
+    const digest = await putManifest(registry, "a", "v1", image);
+    const subject = { mediaType: OCI_MANIFEST, digest, size: image.length };
+    await putManifest(registry, "a", "v2", await makeManifest(registry, "a", { subject, artifactType: "b c" }));
+    const count = async (query: string): Promise<number> => {
+      const { text } = await registry.request("GET", `/v2/a/referrers/${digest}${query}`);
+      return (JSON.parse(text) as { manifests: unknown[] }).manifests.length;
+    };
+    // Each pair is one text when position and filter are only written one behind the other.
+    assert.deepEqual([await count("?artifactType="), await count("")], [1, 1]);
+    assert.deepEqual([await count("?last=+b&artifactType=c"), await count("?last=&artifactType=b+c")], [0, 1]);
+    assert.deepEqual([await count("?last=0+b&artifactType=c"), await count("?last=0&artifactType=b+c")], [0, 1]);
+  });
 });
 
 void describe("paths", () => {

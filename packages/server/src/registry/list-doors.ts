@@ -11,8 +11,10 @@ import type { Caller } from "./caller.ts";
 const MAX_CATALOG_ROWS = 100_000;
 /** Rows of one query: some milliseconds. */
 const MAX_CATALOG_BATCH = 10_000;
-/** Referrers of one page: with their annotations far below the 4 MiB that clients read. */
+/** Referrers of one page. */
 const MAX_REFERRERS = 500;
+/** Bytes of their manifests: the annotations in the list stay below the 4 MiB that clients read, and below what one request may take of the memory. */
+const MAX_REFERRER_BYTES = 3 * 1024 * 1024;
 
 /** The answer to GET of `/v2/PATH/tags/list`. */
 export async function makeTagsAnswer(
@@ -55,26 +57,24 @@ export async function makeReferrersAnswer(
   artifactType: string | undefined,
   last: string,
 ): Promise<CompleteAnswer> {
-  const found =
-    served === undefined ? [] : await listReferrers(reader, served, digest, artifactType, last, MAX_REFERRERS + 1);
-  const manifests = found.slice(0, MAX_REFERRERS).map((one) => ({
+  const page = { last, limit: MAX_REFERRERS, maxBytes: MAX_REFERRER_BYTES };
+  const { referrers, next } =
+    served === undefined
+      ? { referrers: [], next: undefined }
+      : await listReferrers(reader, served, digest, artifactType, page);
+  const manifests = referrers.map((one) => ({
     mediaType: one.mediaType,
     digest: one.digest,
     size: one.size,
     ...(one.artifactType === undefined ? {} : { artifactType: one.artifactType }),
     ...(Object.keys(one.annotations).length === 0 ? {} : { annotations: one.annotations }),
   }));
-  const next =
-    found.length > MAX_REFERRERS
-      ? nextPage(`/v2/${path}/referrers/${digest}`, {
-          ...(artifactType === undefined ? {} : { artifactType }),
-          last: manifests.at(-1)!.digest,
-        })
-      : {};
+  const filter = artifactType === undefined ? {} : { artifactType };
+  const link = next === undefined ? {} : nextPage(`/v2/${path}/referrers/${digest}`, { ...filter, last: next });
   const index = { schemaVersion: 2, mediaType: OCI_INDEX_TYPE, manifests };
   return jsonAnswer(index, {
     "content-type": OCI_INDEX_TYPE,
     ...(artifactType === undefined ? {} : { "oci-filters-applied": "artifactType" }),
-    ...next,
+    ...link,
   });
 }

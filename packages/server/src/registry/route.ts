@@ -103,8 +103,12 @@ function readExtensionRoute(rest: string): Route | undefined {
   return undefined;
 }
 
-/** `PATH@ALGORITHM=HEX/signature-N`, as containers/image asks for it (containers-registries.d(5)). */
-function readLookasideRoute(rest: string): Route | undefined {
+/**
+ * `PATH@ALGORITHM=HEX/signature-N`, as containers/image asks for it (containers-registries.d(5)). Clients whose `lookaside` ends with `/` put another one behind it: to them a
+ * 404 would say that the image is not signed.
+ */
+function readLookasideRoute(text: string): Route | undefined {
+  const rest = text.startsWith("/") ? text.slice(1) : text;
   const at = rest.lastIndexOf("@");
   if (at < 0) return undefined;
   const file = readSignatureFile(rest.slice(at + 1));
@@ -112,9 +116,9 @@ function readLookasideRoute(rest: string): Route | undefined {
   return file !== undefined && isRepositoryPath(path) ? { kind: "lookaside", path, ...file } : undefined;
 }
 
-/** `ALGORITHM=HEX/signature-N`, as release signatures are published. */
-function readReleaseRoute(rest: string): Route | undefined {
-  const file = readSignatureFile(rest);
+/** `ALGORITHM=HEX/signature-N`, as release signatures are published; behind a second `/` too, as above. */
+function readReleaseRoute(text: string): Route | undefined {
+  const file = readSignatureFile(text.startsWith("/") ? text.slice(1) : text);
   return file && { kind: "lookaside", path: undefined, ...file };
 }
 

@@ -14,7 +14,8 @@ import type { Database } from "../db/database.ts";
 import { type ServedDocument, serveDocument } from "../openapi/served-document.testing.ts";
 import { askRaw, endlessChunks, openSocket, sendRaw, writeHead } from "./raw-client.testing.ts";
 import { serveRegistry } from "./serve.testing.ts";
-import { IN_FLIGHT, MIB, beginUpload, digestOf, statusOf } from "./admin-requests.testing.ts";
+import { IN_FLIGHT, MIB, beginUpload, statusOf } from "./admin-requests.testing.ts";
+import { OCI_MANIFEST, digestOf, pushBlob } from "./threats.testing.ts";
 
 void describe("T13: bodies without end", () => {
   void it("T13 are cut off on every route that reads them whole, announced or chunked", async () => {
@@ -91,6 +92,43 @@ void describe("T13: bodies without end", () => {
     assert.equal(await statusOf(served, "/v2/team/app/tags/list"), 200);
     await Promise.all(slow);
     assert.equal(await statusOf(served, "/v2/team/app/tags/list"), 200);
+  });
+});
+
+void describe("T13: lists", () => {
+  void it("T13 of referrers with annotations as large as manifests may be go page by page, each as large as clients read", async () => {
+    await using registry = await serveRegistry();
+    const config = { mediaType: "application/x", digest: await pushBlob(registry, "a", "{}"), size: 2 };
+    const subject = { mediaType: OCI_MANIFEST, digest: digestOf("subject"), size: 7 };
+    const expected: string[] = [];
+    for (const size of [3.9 * MIB, 3.9 * MIB, MIB, MIB, 10, 10]) {
+      const annotations = { index: String(expected.length), text: "x".repeat(size) };
+      const body = JSON.stringify({
+        schemaVersion: 2,
+        mediaType: OCI_MANIFEST,
+        config,
+        layers: [],
+        subject,
+        annotations,
+      });
+      const digest = digestOf(body);
+      const put = await registry.request("PUT", `/v2/a/manifests/${digest}`, body, { "content-type": OCI_MANIFEST });
+      assert.equal(put.status, 201, put.text);
+      expected.push(digest);
+    }
+    const found: string[] = [];
+    let pages = 0;
+    let next: string | undefined = `/v2/a/referrers/${subject.digest}?artifactType=application/x`;
+    while (next !== undefined) {
+      const { status, bytes, text, headers } = await registry.request("GET", next);
+      assert.deepEqual([status, headers.get("oci-filters-applied")], [200, "artifactType"]);
+      assert(bytes.length < 4 * MIB, `a page of ${bytes.length} bytes`);
+      found.push(...(JSON.parse(text) as { manifests: { digest: string }[] }).manifests.map((one) => one.digest));
+      next = /^<(.+)>; rel="next"$/.exec(headers.get("link") ?? "")?.[1];
+      pages += 1;
+    }
+    assert.deepEqual(found, expected.toSorted());
+    assert(pages < expected.length, "small ones share a page");
   });
 });
 
