@@ -40,8 +40,8 @@ void describe("a body comes out as it went in", () => {
       "ü\u{1f511}\u0000\u00ff",
     ];
     await using server = await startLoopbackServer((request, response) => {
-      const { pathname, searchParams } = new URL(request.url!, "http://x");
-      answer({ request, response, query: searchParams, now: 0 }, 200, {}, bodies[Number(pathname.slice(1))]);
+      const exchange = openExchange(request, response, 0);
+      answer(exchange, 200, {}, bodies[Number(exchange.path.slice(1))]);
     });
     for (const [index, body] of bodies.entries()) {
       const sent = await fetch(`${server.url}/${index}`);
