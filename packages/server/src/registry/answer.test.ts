@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { createSignature, generateKey, openSecretKey } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import { buildTestImage, httpPushTarget, pushTestImage, startLoopbackServer } from "@signet/testkit";
-import { MAX_JOINED_BYTES, answer } from "./answer.ts";
+import { MAX_JOINED_BYTES, answer, openExchange } from "./answer.ts";
 import { serveRegistry } from "./serve.testing.ts";
 
 /** Around what is copied behind the head of an answer, as text, and what is sent by itself, as bytes. */
