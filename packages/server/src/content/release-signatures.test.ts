@@ -50,11 +50,24 @@ forEachStorage(
       assert.deepEqual(await read("admin"), [Buffer.from(shared), Buffer.from(theirs), Buffer.from(own)]);
       // A path that is pinned to an older version serves what that one holds.
       await database.write(async (writer) => {
-        await sql`insert into distribution (path, repository_id, version, created_at)
-          select 'z/empty', id, 1, 0 from repository where name = 'z/last'`.execute(writer);
-        await sql`delete from distribution where path = 'z/last'`.execute(writer);
+        const { id } = await writer
+          .selectFrom("repository")
+          .select("id")
+          .where("name", "=", "z/last")
+          .executeTakeFirstOrThrow();
+        const { version } = await writer
+          .selectFrom("membership")
+          .select((expression) => expression.fn.min<number>("version_added").as("version"))
+          .where("repository_id", "=", id)
+          .where("unit_kind", "=", "signature")
+          .executeTakeFirstOrThrow();
+        await writer.deleteFrom("distribution").where("repository_id", "=", id).execute();
+        for (const pinned of [1, version]) {
+          const row = { path: `z/pinned-${pinned}`, repository_id: id, version: pinned, created_at: 0 };
+          await writer.insertInto("distribution").values(row).execute();
+        }
       });
-      assert.deepEqual(await read("reader"), []);
+      assert.deepEqual(await read("reader"), [Buffer.from(own)]);
       assert.deepEqual(registry.failures, []);
     });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { type TestImage, buildTestImage, httpPushTarget, pushTestAttachments, pushTestImage } from "@signet/testkit";
 import {
@@ -13,6 +14,7 @@ import {
   olderType,
   refer,
   referOlder,
+  sha256,
 } from "../registry/carried.testing.ts";
 import { type ServedRegistry, serveRegistry } from "../registry/serve.testing.ts";
 import { forEachStorage } from "../storage-pairs.testing.ts";
@@ -172,6 +174,7 @@ forEachStorage(
       await attach([a, b]);
       await attach([c]);
       assert.equal(await references(), "ac");
+      await isClean(registry);
       await remove(referrer.digest);
       assert.equal(await references(), "c");
       // And the image takes none of them.
@@ -272,6 +275,12 @@ forEachStorage(
       await remove(carriers[0]!.digest);
       assert.deepEqual(await list(registry, image.digest), []);
       assert.equal((await list(registry, second.digest)).length, 1);
+      // Nothing is kept of what no version holds.
+      const rows = await registry.database.read.selectFrom("signature_carrier").select("carrier_digest").execute();
+      assert.deepEqual(
+        rows.map((row) => row.carrier_digest).toSorted(),
+        [carriers[1]!.digest, elsewhere.digest].toSorted(),
+      );
       await remove(carriers[1]!.digest);
       assert.deepEqual(await list(registry), []);
       assert.equal((await list(registry, second.digest, "other/app")).length, 1);
@@ -290,10 +299,24 @@ forEachStorage(
         ["other/app", (await referOlder(registry, image, [a, b], { path: "other/app" })).digest],
       ] as const;
       await referOlder(registry, image, [b], { annotations: { own: "1" } });
+      // Its layer may be named by another digest than the one that signatures are known by.
+      const layer = `sha512:${createHash("sha512").update(a).digest("hex")}`;
+      await registry.request("POST", `/v2/third/app/blobs/uploads/?digest=${layer}`, a);
+      await httpPushTarget(registry.url).putBlob("third/app", Buffer.from("{}"));
+      const attached = JSON.parse((await registry.request("GET", `/v2/${PATH}/manifests/${gone[1][1]}`)).text) as {
+        readonly layers: readonly object[];
+      };
+      const config = { mediaType: "application/vnd.oci.empty.v1+json", digest: sha256("{}"), size: 2 };
+      const other = JSON.stringify({ ...attached, config, layers: [{ ...attached.layers[0], digest: layer }] });
+      const tag = `/v2/third/app/manifests/${image.digest.replace(":", "-")}.sig`;
+      const headers = { "content-type": "application/vnd.oci.image.manifest.v1+json" };
+      assert.equal((await registry.request("PUT", tag, other, headers)).status, 201);
+      assert.equal((await list(registry, undefined, "third/app")).length, 1);
       const withdrawn = (await list(registry)).find((one) => one.unverifiedClaims["reference"]?.endsWith("a"))!;
       await withdrawSignature(registry.database, withdrawn.digest, "leaked", makeAuthor(registry.now()));
       for (const [path, digest] of gone)
         assert.equal((await registry.request("GET", `/v2/${path}/manifests/${digest}`)).status, 404);
+      assert.equal((await registry.request("GET", tag)).status, 404);
       assert.equal(await references(), "b");
       assert.deepEqual(await list(registry, undefined, "other/app"), []);
       assert.equal((await referOlder(registry, image, [a], { annotations: { again: "1" } })).code, "DENIED");
@@ -385,6 +408,12 @@ forEachStorage(
       await repairAll();
       await isClean(registry);
       assert.equal((await list(registry)).length, 1);
+      // What was withdrawn before anybody knew that a manifest carries it is not to be listed.
+      const [withdrawn] = (await list(registry)).map((one) => one.digest);
+      await database.write((writer) => writer.deleteFrom("signature").execute());
+      await withdrawSignature(database, withdrawn!, "leaked", makeAuthor(registry.now()));
+      await database.write((writer) => writer.deleteFrom("membership").where("unit_kind", "=", "signature").execute());
+      await isClean(registry);
     });
 
     test("at the extension it cannot be removed alone, nor its name be taken", async (t) => {

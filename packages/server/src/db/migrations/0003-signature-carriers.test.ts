@@ -22,8 +22,18 @@ forEachStorage(
         const target = httpPushTarget(registry.url);
         for (const path of [PATH, "team/other"]) {
           await pushTestImage(target, `${path}:1`, image);
-          // The first is a manifest that nothing names any more, and that carries nothing.
+          // The second one keeps what older versions held: there the tag still carries only the first.
+          await before.database.write(async (writer) => {
+            const retained = path === PATH ? 1 : 10;
+            await writer
+              .updateTable("repository")
+              .set({ retain_versions: retained })
+              .where("name", "=", path)
+              .execute();
+          });
+          // The first ones are manifests that nothing names any more, and that carry nothing.
           await pushTestAttachments(target, path, image.digest, "sig", payloads.slice(0, 1));
+          await pushTestAttachments(target, path, image.digest, "sig", payloads.slice(1));
           await pushTestAttachments(target, path, image.digest, "sig", payloads);
         }
         const pushed = [
@@ -49,7 +59,7 @@ forEachStorage(
           .orderBy("signature_digest")
           .execute();
       const noted = await rows(before.database);
-      assert.equal(noted.length, 2 * 2 + 2 + 1);
+      assert.equal(noted.length, 2 + 4 + 2 + 1);
       await before.database.write(undoSignatureCarriers);
 
       const after = await storage.open();
