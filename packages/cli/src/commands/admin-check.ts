@@ -13,12 +13,12 @@ const MAX_FINDINGS = 100_000;
 const contentOption: FlagOption = {
   kind: "flag",
   name: "content",
-  summary: "Also read every blob and compute its digest; without it only sizes are compared",
+  summary: "Also read every blob and compute its digest, and look for signatures that are not listed",
 };
 const repairOption: FlagOption = {
   kind: "flag",
   name: "repair",
-  summary: "Take out what is broken, so that a push can bring it again; remove leftovers",
+  summary: "Take out what is broken, so that a push can bring it again; list signatures; remove leftovers",
 };
 
 export const command: Command = {

@@ -4,7 +4,7 @@ import type { Database, Reader, Writer } from "../db/database.ts";
 import { isServed } from "./membership.ts";
 import { addPending } from "./pending.ts";
 import { refuseOverQuota } from "./quotas.ts";
-import { type ServedRepository, ensureRepository, findServed } from "./repositories.ts";
+import { type HeldVersion, type ServedRepository, ensureRepository, findServed } from "./repositories.ts";
 
 /** A blob that a path serves. */
 export interface StoredBlob {
@@ -15,11 +15,7 @@ export interface StoredBlob {
 }
 
 /** A blob that this path serves, or undefined. */
-export async function findBlob(
-  reader: Reader,
-  served: ServedRepository,
-  digest: string,
-): Promise<StoredBlob | undefined> {
+export async function findBlob(reader: Reader, served: HeldVersion, digest: string): Promise<StoredBlob | undefined> {
   if (!(await isServed(reader, served, { kind: "blob", key: digest }))) return undefined;
   return await reader
     .selectFrom("blob")

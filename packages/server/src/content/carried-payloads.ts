@@ -75,12 +75,20 @@ export function readBundle(payload: Uint8Array, subject: string): CarriedClaims 
   return { manifestDigest: digests.find((digest) => digest === subject) ?? digests[0] ?? "" };
 }
 
+/** How CBOR begins a COSE_Sign1 message with its tag (RFC 9052 section 2): notation writes no other. */
+const COSE_SIGN1 = [0xd2, 0x84] as const;
+
 /**
- * A notation envelope. Of the two forms only the JSON one tells here what it is about; the other is CBOR.
+ * A notation envelope, or undefined for a type that notation does not have. Of its two forms only the JSON one tells here what it is about. Of the other, CBOR, the beginning is looked at: else what is a
+ * signature of another format, whoever made it, could be stored as one of this.
  * @throws FormatError as above
  */
-export function readNotationEnvelope(payload: Uint8Array, mediaType: string): CarriedClaims {
-  if (mediaType !== "application/jose+json") return {};
+export function readNotationEnvelope(payload: Uint8Array, mediaType: string): CarriedClaims | undefined {
+  if (mediaType === "application/cose") {
+    if (COSE_SIGN1.some((byte, index) => payload[index] !== byte)) throw malformed("it is no COSE_Sign1 message");
+    return {};
+  }
+  if (mediaType !== "application/jose+json") return undefined;
   const top = open(parseJson(payload, "envelope", limits), "");
   const inner = text(need(top, "payload"), "payload");
   if (!/^[A-Za-z0-9_-]*$/.test(inner)) throw malformed("payload is not base64url");

@@ -1,6 +1,6 @@
 /**
- * Signatures that come as manifests: sigstore attachments (a manifest under the tag `sha256-HEX.sig`, one layer a signature) and referrers (cosign's bundles, notation's
- * envelopes). They are indexed beside the OpenPGP ones; the manifest that carries them is served as any other.
+ * Signatures that come as manifests: sigstore attachments (one layer a signature, in a manifest under the tag `sha256-HEX.sig` or in a referrer, cosign's older form of `--registry-referrers-mode
+ * oci-1-1`), cosign's bundles and notation's envelopes (referrers). They are indexed beside the OpenPGP ones; the manifest that carries them is served as any other.
  */
 import { createHash } from "node:crypto";
 import {
@@ -12,25 +12,31 @@ import {
   writeSignatureBlob,
 } from "@signet/core";
 import type { BlobStore } from "../blobs/blob-store.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
 import type { SignatureFormat } from "../db/schema.ts";
 import { MAX_PAYLOADS, MAX_PAYLOAD_BYTES, MAX_TOTAL_PAYLOAD_BYTES, readPayload } from "../trust/payload.ts";
 import { findBlob } from "./blobs.ts";
 import { type CarriedClaims, readBundle, readCosignPayload, readNotationEnvelope } from "./carried-payloads.ts";
 import { ContentError } from "./content-error.ts";
 import type { ManifestFacts } from "./manifest-facts.ts";
-import { type ServedRepository, findServed } from "./repositories.ts";
+import { type HeldVersion, findServed } from "./repositories.ts";
 
 const ATTACHMENT_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json";
 const ATTACHMENT_SIGNATURE = "dev.cosignproject.cosign/signature";
 const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const NOTATION_TYPE = "application/vnd.cncf.notary.signature";
+/** The type of cosign's older referrer, said by its configuration. */
+const ATTACHMENT_REFERRER_TYPE = "application/vnd.dev.cosign.artifact.sig.v1+json";
+/** Types of artifacts that are signatures of their subject. */
+export const SIGNATURE_ARTIFACT_TYPES: readonly string[] = [ATTACHMENT_REFERRER_TYPE, BUNDLE_TYPE, NOTATION_TYPE];
 const attachmentTag = /^sha256-([0-9a-f]{64})\.sig$/;
 
 /** A signature that a manifest carries. What it claims is unverified. */
 export interface CarriedSignature {
   readonly digest: string;
   readonly manifestDigest: string;
+  /** Under which the manifest carries it; undefined for a referrer. */
+  readonly tag: string | undefined;
   readonly format: SignatureFormat;
   /** Attachments in the frame of containers/image; bundles and envelopes as they are. */
   readonly bytes: Uint8Array;
@@ -57,35 +63,55 @@ export async function readCarriedSignatures(
   manifest: ManifestFacts,
   tags: readonly string[],
 ): Promise<readonly CarriedSignature[]> {
-  const subjects = [...new Set(tags.map(attachmentSubject).filter((subject) => subject !== undefined))];
-  const isReferrer = manifest.subject !== undefined;
-  if (manifest.kind !== "image" || (subjects.length === 0 && !isReferrer)) return [];
+  const isCarrier = manifest.subject !== undefined || tags.some((tag) => attachmentSubject(tag) !== undefined);
+  if (manifest.kind !== "image" || !isCarrier) return [];
   const served = await findServed(database.read, path);
+  return served === undefined ? [] : await readCarried(database.read, store, served, manifest, tags);
+}
+
+/** {@link readCarriedSignatures} of a manifest that a repository holds, or is about to. */
+export async function readCarried(
+  database: Reader,
+  store: BlobStore,
+  held: HeldVersion,
+  manifest: ManifestFacts,
+  tags: readonly string[],
+): Promise<readonly CarriedSignature[]> {
   const parsed = parseManifest(manifest.bytes, manifest.mediaType);
-  if (served === undefined || parsed.kind !== "image") return [];
-  const reader = new PayloadReader(database, store, served);
+  if (parsed.kind !== "image") return [];
+  const reader = new PayloadReader(database, store, held);
   const found: CarriedSignature[] = [];
-  for (const subject of subjects) found.push(...(await readAttachments(reader, parsed, subject)));
-  if (isReferrer) found.push(...(await readReferrer(reader, manifest, parsed)));
+  for (const tag of new Set(tags)) {
+    const subject = attachmentSubject(tag);
+    if (subject !== undefined) found.push(...(await readAttachments(reader, parsed, subject, tag)));
+  }
+  if (manifest.subject !== undefined) found.push(...(await readReferrer(reader, manifest, parsed)));
   return found;
 }
 
 class PayloadReader {
-  readonly #database: Database;
+  readonly #database: Reader;
   readonly #store: BlobStore;
-  readonly #served: ServedRepository;
+  readonly #held: HeldVersion;
+  /** One manifest may carry the same layers under a tag and as a referrer. */
+  readonly #payloads = new Map<string, Uint8Array | undefined>();
   #total = 0;
   #count = 0;
 
-  constructor(database: Database, store: BlobStore, served: ServedRepository) {
+  constructor(database: Reader, store: BlobStore, held: HeldVersion) {
     this.#database = database;
     this.#store = store;
-    this.#served = served;
+    this.#held = held;
   }
 
   /** A payload; undefined when the repository lacks it, for which the push is refused anyway. */
-  async read(layer: UntrustedDescriptor): Promise<Uint8Array | undefined> {
-    const blob = await findBlob(this.#database.read, this.#served, layer.digest);
+  async read({ digest }: UntrustedDescriptor): Promise<Uint8Array | undefined> {
+    if (!this.#payloads.has(digest)) this.#payloads.set(digest, await this.#fetch(digest));
+    return this.#payloads.get(digest);
+  }
+
+  async #fetch(digest: string): Promise<Uint8Array | undefined> {
+    const blob = await findBlob(this.#database, this.#held, digest);
     if (blob === undefined) return undefined;
     this.#total += blob.size;
     this.#count += 1;
@@ -103,6 +129,7 @@ async function readAttachments(
   reader: PayloadReader,
   { layers }: UntrustedImageManifest,
   subject: string,
+  tag: string | undefined,
 ): Promise<readonly CarriedSignature[]> {
   const found: CarriedSignature[] = [];
   for (const layer of layers.filter(({ mediaType }) => mediaType === ATTACHMENT_TYPE)) {
@@ -116,22 +143,24 @@ async function readAttachments(
         }
         const { mediaType: mimeType, annotations } = layer;
         const bytes = writeSignatureBlob({ format: "sigstore-json", mimeType, payload, annotations });
-        return makeCarried("sigstore-attachment", subject, bytes, claims);
+        return makeCarried("sigstore-attachment", subject, tag, bytes, claims);
       }),
     );
   }
   return found;
 }
 
-/** A referrer is one signature: its one layer. */
+/** A referrer is one signature, its one layer; in the older form each layer is one. */
 async function readReferrer(
   reader: PayloadReader,
   { artifactType, annotations, subject }: ManifestFacts,
-  { layers }: UntrustedImageManifest,
+  parsed: UntrustedImageManifest,
 ): Promise<readonly CarriedSignature[]> {
+  const { layers } = parsed;
+  if (artifactType === ATTACHMENT_REFERRER_TYPE) return await readAttachments(reader, parsed, subject!, undefined);
   const isBundle = artifactType === BUNDLE_TYPE;
   if (!isBundle && artifactType !== NOTATION_TYPE) return [];
-  // The index goes by the layer's sha256, as its carriers are found again by it.
+  // What a bundle says of its image is a sha256.
   const isIndexed = subject!.startsWith("sha256:") && (layers[0]?.digest.startsWith("sha256:") ?? false);
   const predicate = annotations["dev.sigstore.bundle.predicateType"];
   if (isBundle && predicate !== undefined && !predicate.startsWith("https://sigstore.dev/cosign/sign/")) return [];
@@ -143,13 +172,14 @@ async function readReferrer(
   return orRefuse(`the ${isBundle ? "bundle" : "envelope"} in layer ${layers[0]!.digest}`, () => {
     const claims = isBundle ? readBundle(payload, subject!) : readNotationEnvelope(payload, layers[0]!.mediaType);
     if (claims === undefined) return [];
-    return [makeCarried(isBundle ? "sigstore-bundle" : "notation", subject!, payload, claims)];
+    return [makeCarried(isBundle ? "sigstore-bundle" : "notation", subject!, undefined, payload, claims)];
   });
 }
 
 function makeCarried(
   format: SignatureFormat,
   manifestDigest: string,
+  tag: string | undefined,
   bytes: Uint8Array,
   claims: CarriedClaims,
 ): CarriedSignature {
@@ -158,7 +188,7 @@ function makeCarried(
     throw new FormatError("payload-malformed", `it is about another image, ${named}`);
   }
   const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-  return { digest, manifestDigest, format, bytes, claims };
+  return { digest, manifestDigest, tag, format, bytes, claims };
 }
 
 function orRefuse<T>(what: string, read: () => T): T {

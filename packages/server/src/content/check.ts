@@ -5,6 +5,7 @@ import { sql } from "kysely";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Database } from "../db/database.ts";
 import type { UnitKind } from "../db/schema.ts";
+import { listUnindexed } from "./unindexed-signatures.ts";
 
 /** Rows read at once: manifests of 4 MiB each stay below what a small machine has. */
 const BATCH = 100;
@@ -23,8 +24,10 @@ export type Fault =
   | "signature-wrong"
   /** A version holds a manifest without a blob that it names. */
   | "image-incomplete"
-  /** A version holds a tag or a signature without its manifest. */
+  /** A version holds a tag or a signature without its manifest, or without one that carries it. */
   | "reference-dangling"
+  /** A version holds a manifest that carries a signature, and not the signature: it came before the server knew its form. */
+  | "signature-unindexed"
   /** A repository's latest version has no row or is not complete. */
   | "version-missing"
   /** Bytes in the blob store that no row names. Harmless: collection removes them. */
@@ -42,7 +45,7 @@ export interface Finding {
 }
 
 export interface CheckOptions {
-  /** Reads every blob and computes its digest; without it only their sizes are compared. */
+  /** Reads every blob and computes its digest, and what manifests carry; without it only sizes are compared. */
   readonly withContent: boolean;
   /** Milliseconds since 1970: bytes without a row are strays only when older. */
   readonly straysBefore: number;
@@ -60,6 +63,8 @@ export async function* checkContent(
   yield* checkSignatures(database, options);
   yield* checkUnits(database);
   yield* checkImages(database);
+  yield* checkCarriers(database);
+  if (options.withContent) yield* checkCarried(database, store);
   yield* checkVersions(database);
   yield* checkStrays(database, store, options.straysBefore);
 }
@@ -185,7 +190,7 @@ async function* checkUnits(database: Database): AsyncGenerator<Finding> {
   }
 }
 
-/** What the latest versions hold must be whole: blobs of manifests, manifests of tags and signatures. A signature that a manifest carries may come before its image, or stay behind. */
+/** What the latest versions hold must be whole: blobs of manifests, manifests of tags and signatures. */
 async function* checkImages(database: Database): AsyncGenerator<Finding> {
   const blobs = await sql<UnitRow & { blob_digest: string }>`
     select m.repository_id, m.unit_kind, m.unit_key, b.blob_digest
@@ -208,6 +213,26 @@ async function* checkImages(database: Database): AsyncGenerator<Finding> {
     for (const row of rows) {
       yield finding("reference-dangling", row, `the ${kind}'s manifest ${row.manifest_digest} is not in the version`);
     }
+  }
+}
+
+/** A signature that manifests carry may come before its image, or stay behind; it lasts as long as one of them. */
+async function* checkCarriers(database: Database): AsyncGenerator<Finding> {
+  const { rows } = await sql<UnitRow>`
+    select m.repository_id, m.unit_kind, m.unit_key
+    from membership m join signature s on s.digest = m.unit_key
+    where m.unit_kind = 'signature' and m.version_removed is null and s.format <> 'simple-signing'
+    and not exists (select 1 from signature_carrier c join membership h on h.repository_id = c.repository_id
+      and h.unit_kind = c.unit_kind and h.unit_key = c.unit_key and h.version_removed is null
+      where c.repository_id = m.repository_id and c.signature_digest = m.unit_key)`.execute(database.read);
+  for (const row of rows) yield finding("reference-dangling", row, "no manifest of the version carries the signature");
+}
+
+/** What manifests carry must be listed as signatures. */
+async function* checkCarried(database: Database, store: BlobStore): AsyncGenerator<Finding> {
+  for await (const { repositoryId, unit, signatures } of listUnindexed(database, store)) {
+    const row = { repository_id: repositoryId, unit_kind: unit.kind, unit_key: unit.key };
+    yield finding("signature-unindexed", row, `carries signatures that are not listed: ${signatures.join(", ")}`);
   }
 }
 

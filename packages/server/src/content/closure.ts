@@ -1,7 +1,8 @@
 /** What belongs to an image: its manifest, the manifests that a list names, their blobs. */
 import type { Writer } from "../db/database.ts";
 import { ContentError } from "./content-error.ts";
-import { type Unit, batches, listPresent } from "./membership.ts";
+import { listPresent } from "./membership.ts";
+import { type Unit, batches } from "./units.ts";
 import type { LockedRepository } from "./repositories.ts";
 
 /** Levels of lists in lists that are committed together: genuine ones have one, or two where a list names attestations. */

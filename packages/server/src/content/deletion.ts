@@ -1,10 +1,11 @@
 /** Taking tags, manifests and blobs out of a repository: the next version does not hold them. Bytes go when collection finds that nobody holds them. */
 import type { Database, Writer } from "../db/database.ts";
-import { listReferred, listTagged } from "./carried-index.ts";
 import { ContentError } from "./content-error.ts";
-import { type Unit, commitVersion, inVersion, isServed } from "./membership.ts";
+import { commitVersion, inVersion, isServed } from "./membership.ts";
+import type { Unit } from "./units.ts";
 import { splitTagKey, tagKey } from "./names.ts";
 import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
+import { listUncarried } from "./signature-carriers.ts";
 import { findTag, refuseImmutable } from "./tags.ts";
 
 /**
@@ -23,10 +24,8 @@ export async function deleteTag(
     const digest = await findTag(writer, repository, name);
     if (digest === undefined) throw new ContentError("tag-unknown", `there is no tag ${name}`, { tag: name });
     refuseImmutable(repository, name);
-    const remove: Unit[] = [
-      { kind: "tag", key: tagKey(name, digest) },
-      ...(await listTagged(writer, repository, [name])),
-    ];
+    const tag: Unit = { kind: "tag", key: tagKey(name, digest) };
+    const remove = [tag, ...(await listUncarried(writer, repository, [tag]))];
     await commitVersion(writer, repository, { add: [], remove }, by, now);
   });
 }
@@ -56,7 +55,7 @@ export async function deleteManifest(
 }
 
 /**
- * What goes with a manifest: its tags, its signatures or those that it carries, the blobs that nothing else names. Takes it from the pending content at once. Not asked: whether
+ * What goes with a manifest: its tags, its signatures, those that nothing else carries, the blobs that nothing else names. Takes it from the pending content at once. Not asked: whether
  * rules fix one of its tags.
  */
 export async function planDeletion(
@@ -71,15 +70,16 @@ export async function planDeletion(
     .where("unit_key", "=", digest)
     .execute();
   const tags = await listTagKeys(writer, repository, digest);
-  const names = tags.map((key) => splitTagKey(key).name);
+  const own: readonly Unit[] = [
+    { kind: "manifest", key: digest },
+    ...tags.map((key) => ({ kind: "tag" as const, key })),
+  ];
   const signatures = await listSignatureKeys(writer, repository, digest);
   const blobs = await listExclusiveBlobs(writer, repository, digest);
   return [
-    { kind: "manifest", key: digest },
-    ...tags.map((key) => ({ kind: "tag" as const, key })),
+    ...own,
     ...signatures.map((key) => ({ kind: "signature" as const, key })),
-    ...(await listTagged(writer, repository, names)),
-    ...(await listReferred(writer, repository, digest)),
+    ...(await listUncarried(writer, repository, own)),
     ...blobs.map((key) => ({ kind: "blob" as const, key })),
   ];
 }
@@ -131,7 +131,7 @@ async function listTagKeys(writer: Writer, repository: LockedRepository, digest:
   return rows.map((row) => row.key);
 }
 
-/** Those that have no manifest of their own; the others go with the manifest that carries them. */
+/** Those that have no manifest of their own; the others go with the last manifest that carries them. */
 async function listSignatureKeys(writer: Writer, repository: LockedRepository, digest: string): Promise<string[]> {
   const rows = await writer
     .selectFrom("signature")

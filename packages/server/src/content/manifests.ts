@@ -6,10 +6,12 @@ import type { CarriedSignature } from "./carried-signatures.ts";
 import { ContentError } from "./content-error.ts";
 import { listClosure } from "./closure.ts";
 import type { ManifestFacts } from "./manifest-facts.ts";
-import { type Unit, batches, commitVersion, isServed, listPresent } from "./membership.ts";
+import { commitVersion, isServed, listPresent } from "./membership.ts";
+import { type Unit, batches } from "./units.ts";
 import { tagKey } from "./names.ts";
 import { addPending } from "./pending.ts";
 import { type ServedRepository, ensureRepository, lockRepository } from "./repositories.ts";
+import { listUncarried } from "./signature-carriers.ts";
 import { findTag, planTag } from "./tags.ts";
 
 /** A manifest as it is served. */
@@ -70,9 +72,9 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
     const isRoot = put.tags.length > 0 || manifest.kind === "list" || manifest.subject !== undefined;
     if (!isRoot) return await addPending(writer, repository.id, "manifest", manifest.digest, now);
     const add = await listClosure(writer, repository, manifest.digest);
-    const carried = await planCarried(writer, repository, manifest.digest, put.tags, signatures, now);
-    add.push(...carried.add);
-    const remove: Unit[] = [...carried.remove];
+    const carried = await planCarried(writer, repository, manifest.digest, signatures, now);
+    add.push(...carried);
+    const remove: Unit[] = [];
     for (const tag of put.tags) {
       const old = await findTag(writer, repository, tag);
       if (old === manifest.digest) continue;
@@ -85,6 +87,9 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
         .execute();
       add.push({ kind: "tag", key });
     }
+    // What a tag carried that names another manifest now goes, unless this one or another one carries it.
+    const kept = new Set(carried.map((unit) => unit.key));
+    remove.push(...(await listUncarried(writer, repository, remove)).filter((unit) => !kept.has(unit.key)));
     await commitVersion(writer, repository, { add, remove }, put.by, now);
   });
 }

@@ -3,17 +3,9 @@ import { type RawBuilder, type SqlBool, sql } from "kysely";
 import { appendAudit } from "../audit/audit-log.ts";
 import { describeContentChange } from "../audit/content-change.ts";
 import type { Reader, Writer } from "../db/database.ts";
-import type { UnitKind } from "../db/schema.ts";
-import type { LockedRepository, ServedRepository } from "./repositories.ts";
-
-/** A unit of content by kind and key (a digest; for tags `NAME DIGEST`). */
-export interface Unit {
-  readonly kind: UnitKind;
-  readonly key: string;
-}
-
-/** Rows of one statement: below the number of parameters that SQLite takes, with room for the columns. */
-const BATCH = 500;
+import { forgetCarriers } from "./carrier-rows.ts";
+import type { HeldVersion, LockedRepository } from "./repositories.ts";
+import { type Unit, batches } from "./units.ts";
 
 /** The condition that a row of `membership` is in a version. */
 export function inVersion(version: number): RawBuilder<SqlBool> {
@@ -24,7 +16,7 @@ export function inVersion(version: number): RawBuilder<SqlBool> {
  * True when a path serves this unit: its version holds it, or it is pending in the repository. Every read by digest asks this first, so that nothing leaks from one
  * repository to the readers of another because both hold the same bytes, or held them once.
  */
-export async function isServed(reader: Reader | Writer, served: ServedRepository, unit: Unit): Promise<boolean> {
+export async function isServed(reader: Reader | Writer, served: HeldVersion, unit: Unit): Promise<boolean> {
   const member = await reader
     .selectFrom("membership")
     .select("membership.version_added")
@@ -172,19 +164,20 @@ async function squashVersions(writer: Writer, repositoryId: number, last: number
     .executeTakeFirst();
   const end = Math.min(last, (pinned?.version ?? Number.POSITIVE_INFINITY) - 1);
   if (end < 1) return;
-  await writer
+  const gone = await writer
     .deleteFrom("membership")
     .where("repository_id", "=", repositoryId)
     .where("version_removed", "<=", end + 1)
+    .returning(["unit_kind", "unit_key"])
     .execute();
+  await forgetCarriers(
+    writer,
+    repositoryId,
+    gone.map((row) => ({ kind: row.unit_kind, key: row.unit_key })),
+  );
   await writer
     .deleteFrom("repository_version")
     .where("repository_id", "=", repositoryId)
     .where("number", "<=", end)
     .execute();
-}
-
-/** Parts of a list, none longer than one statement takes. */
-export function* batches<T>(items: readonly T[]): Generator<T[]> {
-  for (let start = 0; start < items.length; start += BATCH) yield items.slice(start, start + BATCH);
 }

@@ -4,6 +4,8 @@ import type { Database } from "../db/database.ts";
 import type { Finding } from "./check.ts";
 import { commitVersion } from "./membership.ts";
 import { lockRepository } from "./repositories.ts";
+import { listUncarried } from "./signature-carriers.ts";
+import { indexCarrier } from "./unindexed-signatures.ts";
 
 /** What became of a finding. */
 export type RepairOutcome = { readonly repaired: true; readonly what: string } | { readonly repaired: false };
@@ -36,9 +38,16 @@ export async function repairFinding(
       if (id === undefined || unit === undefined) return { repaired: false };
       await database.write(async (writer) => {
         const repository = await lockRepository(writer, id);
-        await commitVersion(writer, repository, { add: [], remove: [unit] }, "maintenance", now);
+        const remove = [unit, ...(await listUncarried(writer, repository, [unit]))];
+        await commitVersion(writer, repository, { add: [], remove }, "maintenance", now);
       });
       return { repaired: true, what: `a new version does not hold the ${unit.kind}` };
+    }
+    case "signature-unindexed": {
+      const { repository: id, unit } = finding;
+      if (id === undefined || unit === undefined) return { repaired: false };
+      const isIndexed = await indexCarrier(database, store, id, unit, now);
+      return isIndexed ? { repaired: true, what: "a new version lists them" } : { repaired: false };
     }
     case "version-missing": {
       const id = finding.repository;

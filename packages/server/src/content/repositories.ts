@@ -20,6 +20,9 @@ export interface ServedRepository {
   readonly trustNumber: number;
 }
 
+/** What decides whether content is served: a version of a repository, and whether what is pending counts. */
+export type HeldVersion = Pick<ServedRepository, "isPinned" | "repositoryId" | "version">;
+
 /** How many complete versions a repository keeps that a push made: the registry's clients know the newest only. */
 const DEFAULT_RETAINED_VERSIONS = 1;
 
@@ -155,26 +158,4 @@ export async function listPaths(
     .orderBy("distribution.path")
     .limit(limit)
     .execute();
-}
-
-/** Paths whose repositories hold a signature of a manifest, in the order of their bytes. */
-export async function listHolders(
-  reader: Reader,
-  manifestDigest: string,
-  limit: number,
-): Promise<readonly ServedRepository[]> {
-  const rows = await reader
-    .selectFrom("signature")
-    .innerJoin("membership", "membership.unit_key", "signature.digest")
-    .innerJoin("distribution", "distribution.repository_id", "membership.repository_id")
-    .select("distribution.path")
-    .distinct()
-    .where("signature.manifest_digest", "=", manifestDigest)
-    .where("membership.unit_kind", "=", "signature")
-    .where("membership.version_removed", "is", null)
-    .orderBy("distribution.path")
-    .limit(limit)
-    .execute();
-  const found = await Promise.all(rows.map((row) => findServed(reader, row.path)));
-  return found.filter((served) => served !== undefined);
 }

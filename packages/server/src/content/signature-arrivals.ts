@@ -7,24 +7,19 @@ export interface SignatureArrival {
   readonly digest: string;
   /** At the signatures extension. */
   readonly name: string;
-  /** The manifest that carries it; null for one that came by itself. */
-  readonly carrier: string | null;
 }
 
-/** Notes an arrival, in the transaction that makes the signature part of the repository. Of one that comes again the newest name and carrier count. */
+/** Notes an arrival, in the transaction that makes the signature part of the repository. Of one that comes again the newest name counts. */
 export async function noteArrival(writer: Writer, arrival: SignatureArrival, now: number): Promise<void> {
-  const { repositoryId, digest, name, carrier } = arrival;
+  const { repositoryId, digest, name } = arrival;
   await writer
     .insertInto("signature_arrival")
     .values({
       repository_id: repositoryId,
       signature_digest: digest,
       name,
-      carrier_digest: carrier,
       arrived_at: now,
     })
-    .onConflict((conflict) =>
-      conflict.columns(["repository_id", "signature_digest"]).doUpdateSet({ name, carrier_digest: carrier }),
-    )
+    .onConflict((conflict) => conflict.columns(["repository_id", "signature_digest"]).doUpdateSet({ name }))
     .execute();
 }

@@ -1,9 +1,11 @@
 /** Signatures of an image or a repository with what is known of them: what each claims, unverified, and how the server judged it. */
-import { sql } from "kysely";
+import { type SqlBool, sql } from "kysely";
 import type { Reader } from "../db/database.ts";
 import type { SignatureFormat } from "../db/schema.ts";
+import { nameCarried } from "./carried-index.ts";
 import { inVersion } from "./membership.ts";
 import type { ServedRepository } from "./repositories.ts";
+import { carrying } from "./signature-carriers.ts";
 
 /** One signature as it is listed. */
 export interface ListedSignature {
@@ -13,8 +15,8 @@ export interface ListedSignature {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
-  /** The manifest that carries it, where it came as one. */
-  readonly carrier: string | undefined;
+  /** Manifests that carry it, at most {@link MAX_LISTED_CARRIERS}; none for one that came by itself. */
+  readonly carriers: readonly ListedCarrier[];
   /** Milliseconds since 1970, UTC. */
   readonly createdAt: number;
   readonly unverifiedClaims: {
@@ -29,6 +31,18 @@ export interface ListedSignature {
   readonly judgement: ListedJudgement | undefined;
 }
 
+/** A manifest that carries a signature. */
+export interface ListedCarrier {
+  readonly digest: string;
+  /** The image that it is a signature of there. */
+  readonly image: string;
+  /** Where it is one by its tag. */
+  readonly tag: string | undefined;
+}
+
+/** Carriers that are named with one signature: genuine ones have one or two. Whoever deletes those that are named is told of the others. */
+export const MAX_LISTED_CARRIERS = 16;
+
 export interface ListedJudgement {
   readonly verdict: "accepted" | "rejected" | "unknown-key";
   /** Fingerprint of the primary key; only when accepted. */
@@ -42,8 +56,8 @@ export interface ListedJudgement {
 }
 
 /**
- * The signatures under a path, in the order of their digests, after `last`.
- * @param manifest only those of this manifest
+ * The signatures under a path, each once, in the order of their digests, after `last`.
+ * @param manifest only those of this manifest, and their carriers as such
  */
 export async function listSignatureFacts(
   reader: Reader,
@@ -52,6 +66,22 @@ export async function listSignatureFacts(
   last: string,
   limit: number,
 ): Promise<readonly ListedSignature[]> {
+  const { repositoryId, version } = served;
+  const among =
+    manifest === undefined ? sql<SqlBool>`1 = 1` : sql<SqlBool>`signature_carrier.image_digest = ${manifest}`;
+  const carriers = sql<string | null>`(
+    select string_agg(named.entry, ',') from (
+      select signature_carrier.carrier_digest || ' ' || signature_carrier.image_digest
+        || case when signature_carrier.unit_kind = 'tag' then ' ' || signature_carrier.unit_key else '' end as entry
+      from ${carrying(repositoryId, version, sql<SqlBool>`signature_carrier.signature_digest = signature.digest and ${among}`)}
+      order by signature_carrier.carrier_digest, signature_carrier.unit_kind, signature_carrier.unit_key
+      limit ${MAX_LISTED_CARRIERS}
+    ) as named)`;
+  const ofManifest = sql<SqlBool>`membership.unit_key in (
+    select digest from signature where manifest_digest = ${manifest ?? ""} and format = 'simple-signing'
+    union select signature_digest from ${carrying(repositoryId, version, among)})`;
+  const ofRepository = sql<SqlBool>`(signature.format = 'simple-signing'
+    or exists (select 1 from ${carrying(repositoryId, version, sql<SqlBool>`signature_carrier.signature_digest = signature.digest`)}))`;
   const rows = await reader
     .selectFrom("membership")
     .innerJoin("signature", "signature.digest", "membership.unit_key")
@@ -75,7 +105,6 @@ export async function listSignatureFacts(
       "signature.manifest_digest",
       "signature.format",
       "signature_arrival.name",
-      "signature_arrival.carrier_digest",
       "signature_arrival.arrived_at",
       "signature.claimed_reference",
       "signature.claimed_at",
@@ -90,21 +119,20 @@ export async function listSignatureFacts(
       "verification.evidence",
     ])
     .select(sql<number>`length(signature.bytes)`.as("size"))
-    .where("membership.repository_id", "=", served.repositoryId)
+    .select(carriers.as("carriers"))
+    .where("membership.repository_id", "=", repositoryId)
     .where("membership.unit_kind", "=", "signature")
     .where("membership.unit_key", ">", last)
-    .where(inVersion(served.version))
-    .$if(manifest !== undefined, (query) => query.where("signature.manifest_digest", "=", manifest!))
+    .where(inVersion(version))
+    .where(manifest === undefined ? ofRepository : ofManifest)
     .orderBy("membership.unit_key")
     .limit(limit)
     .execute();
   return rows.map((row) => ({
     digest: row.digest,
-    manifest: row.manifest_digest,
+    ...describeCarried(row),
     format: row.format,
-    name: row.name,
     size: row.size,
-    carrier: row.carrier_digest ?? undefined,
     createdAt: row.arrived_at,
     unverifiedClaims: {
       reference: row.claimed_reference ?? undefined,
@@ -126,6 +154,23 @@ export async function listSignatureFacts(
             evidence: row.evidence!,
           },
   }));
+}
+
+/** What a signature that manifests carry is about, and its name, say the carriers in this repository: whatever it was first in another one. */
+function describeCarried(row: {
+  readonly digest: string;
+  readonly manifest_digest: string;
+  readonly name: string;
+  readonly carriers: string | null;
+}): Pick<ListedSignature, "carriers" | "manifest" | "name"> {
+  const entries = row.carriers?.split(",").toSorted() ?? [];
+  const carriers = entries.map((entry) => {
+    const [digest = "", image = "", tag] = entry.split(" ");
+    return { digest, image, tag };
+  });
+  const image = carriers[0]?.image;
+  if (image === undefined) return { manifest: row.manifest_digest, name: row.name, carriers };
+  return { manifest: image, name: nameCarried(image, row.digest), carriers };
 }
 
 /** The bytes of some signatures, by digest. Which of them a path serves was asked before. */

@@ -11,13 +11,14 @@ import {
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import type { Database, Reader, Writer } from "../db/database.ts";
-import type { SignatureFormat } from "../db/schema.ts";
 import { holdTrust } from "../trust/trust-change.ts";
 import type { SignatureVerifier } from "../trust/verification.ts";
 import { claimColumns } from "./claim-columns.ts";
 import { listClosure } from "./closure.ts";
 import { ContentError } from "./content-error.ts";
-import { type Unit, commitVersion, inVersion, isServed } from "./membership.ts";
+import { commitVersion, inVersion, isServed } from "./membership.ts";
+import type { Unit } from "./units.ts";
+import { findCarrier } from "./carried-index.ts";
 import { noteArrival } from "./signature-arrivals.ts";
 import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
 import { refuseWithdrawn } from "./tombstones.ts";
@@ -33,7 +34,6 @@ export interface StoredSignature {
   readonly digest: string;
   /** Its name at the signatures extension: `DIGEST@…`. */
   readonly name: string;
-  readonly format: SignatureFormat;
   readonly bytes: Uint8Array;
 }
 
@@ -86,32 +86,13 @@ function readMessage(bytes: Uint8Array): UntrustedSignedMessage | undefined {
   return blob.format === "simple-signing" ? inspectSignedMessage(blob.message, nodeEngine) : undefined;
 }
 
-/** The signatures of a manifest that this path serves, oldest first; the order does not change as others come. */
+/** The signatures of simple signing of a manifest that this path serves, oldest first; the order does not change as others come. */
 export async function listSignatures(
   reader: Reader | Writer,
   served: ServedRepository,
   manifestDigest: string,
 ): Promise<readonly StoredSignature[]> {
-  return await selectSignatures(reader, served, manifestDigest)
-    .select(["signature.digest", "signature_arrival.name", "signature.format", "signature.bytes"])
-    .execute();
-}
-
-/** The digests of those of {@link listSignatures} that are of simple signing, in the same order. */
-export async function listReadableDigests(
-  reader: Reader,
-  served: ServedRepository,
-  manifestDigest: string,
-): Promise<readonly string[]> {
-  const rows = await selectSignatures(reader, served, manifestDigest)
-    .select("signature.digest")
-    .where("signature.format", "=", "simple-signing")
-    .execute();
-  return rows.map((row) => row.digest);
-}
-
-function selectSignatures(reader: Reader | Writer, served: ServedRepository, manifestDigest: string) {
-  return reader
+  return await reader
     .selectFrom("signature")
     .innerJoin("membership", "membership.unit_key", "signature.digest")
     .innerJoin("signature_arrival", (join) =>
@@ -119,13 +100,16 @@ function selectSignatures(reader: Reader | Writer, served: ServedRepository, man
         .onRef("signature_arrival.signature_digest", "=", "signature.digest")
         .onRef("signature_arrival.repository_id", "=", "membership.repository_id"),
     )
+    .select(["signature.digest", "signature_arrival.name", "signature.bytes"])
     .where("signature.manifest_digest", "=", manifestDigest)
+    .where("signature.format", "=", "simple-signing")
     .where("membership.repository_id", "=", served.repositoryId)
     .where("membership.unit_kind", "=", "signature")
     .where(inVersion(served.version))
     .orderBy("membership.version_added")
     .orderBy("signature_arrival.arrived_at")
-    .orderBy("signature.digest");
+    .orderBy("signature.digest")
+    .execute();
 }
 
 /**
@@ -153,19 +137,18 @@ export async function putSignature(
       });
     }
     const present = await listSignatures(writer, locked, manifestDigest);
-    if (present.some((one) => one.digest === signature.digest || one.name === signature.name)) {
+    const isTaken = present.some((one) => one.digest === signature.digest || one.name === signature.name);
+    if (isTaken || (await findCarrier(writer, locked, manifestDigest, signature.name)) !== undefined) {
       throw new ContentError("signature-exists", `${signature.name} already exists`, { name: signature.name });
     }
-    // Those of other formats come through another door, and clients do not read them here.
-    const readable = present.filter((one) => one.format === "simple-signing");
-    const total = readable.reduce((sum, one) => sum + one.bytes.length, signature.bytes.length);
-    if (readable.length >= MAX_SIGNATURES_PER_MANIFEST || total > MAX_TOTAL_BYTES) {
+    const total = present.reduce((sum, one) => sum + one.bytes.length, signature.bytes.length);
+    if (present.length >= MAX_SIGNATURES_PER_MANIFEST || total > MAX_TOTAL_BYTES) {
       throw new ContentError("signatures-too-many", "clients could not read one more signature of this image");
     }
     await refuseWithdrawn(writer, signature.digest, signature.fingerprint ?? signature.claims.keyId);
     await insertSignature(writer, manifestDigest, signature, now);
     const { digest, name } = signature;
-    await noteArrival(writer, { repositoryId: repository.id, digest, name, carrier: null }, now);
+    await noteArrival(writer, { repositoryId: repository.id, digest, name }, now);
     await verifier.record(writer, { ...signature, manifestDigest, format: "simple-signing" }, "server", now);
     const add = await listClosure(writer, repository, manifestDigest);
     await commitVersion(
@@ -179,7 +162,7 @@ export async function putSignature(
 }
 
 /**
- * Removes a signature from a repository.
+ * Removes a signature of simple signing from a repository.
  * @throws ContentError `signature-unknown`
  */
 export async function deleteSignature(

@@ -1,7 +1,8 @@
 /** Tags: names for manifests, at most one manifest a name in one version. */
 import type { Reader, Writer } from "../db/database.ts";
 import { ContentError } from "./content-error.ts";
-import { type Unit, inVersion } from "./membership.ts";
+import { inVersion } from "./membership.ts";
+import type { Unit } from "./units.ts";
 import { splitTagKey, tagKey, tagKeyRange } from "./names.ts";
 import type { LockedRepository, ServedRepository } from "./repositories.ts";
 

@@ -5,6 +5,7 @@ import { StoreError } from "@signet/core";
 import type { DatabaseKind } from "./database.ts";
 import { createRegistryTables } from "./migrations/0001-registry.ts";
 import { separateSignatureArrivals } from "./migrations/0002-signature-arrivals.ts";
+import { listSignatureCarriers } from "./migrations/0003-signature-carriers.ts";
 import type { Schema } from "./schema.ts";
 
 interface Migration {
@@ -16,6 +17,7 @@ interface Migration {
 const migrations: readonly Migration[] = [
   { name: "0001-registry", run: createRegistryTables },
   { name: "0002-signature-arrivals", run: separateSignatureArrivals },
+  { name: "0003-signature-carriers", run: listSignatureCarriers },
 ];
 
 /** Any number, the same for every process: the advisory lock under which PostgreSQL's tables change. */

@@ -75,6 +75,7 @@ export type SignatureFormat = "simple-signing" | "sigstore-attachment" | "sigsto
 export interface SignatureTable {
   /** `sha256:` of `bytes`. */
   digest: string;
+  /** What it is about; of one that manifests carry only the first image, in whichever repository: the others, and what readers are told, are in {@link SignatureCarrierTable}. */
   manifest_digest: string;
   format: SignatureFormat;
   /** The docker reference that the signature claims to be about. */
@@ -97,9 +98,22 @@ export interface SignatureArrivalTable {
   signature_digest: string;
   /** Its name at the signatures extension: `DIGEST@32 hex digits`. */
   name: string;
-  /** The manifest whose layer or blob carried it, for attachments and referrers: the newest. */
-  carrier_digest: string | null;
   arrived_at: Milliseconds;
+}
+
+/**
+ * A manifest of a repository that carries a signature, and the unit on which that hangs: the manifest itself, or the tag that makes it one. It carries the signature in those versions that hold the
+ * unit; one signature may have several carriers, and be about another image in each.
+ */
+export interface SignatureCarrierTable {
+  repository_id: number;
+  signature_digest: string;
+  /** `manifest` for a referrer, `tag` for an attachment. */
+  unit_kind: "manifest" | "tag";
+  unit_key: string;
+  /** What it is a signature of: the referrer's subject, or what the tag names. */
+  image_digest: string;
+  carrier_digest: string;
 }
 
 /** What may never be stored again: a signature by its digest, or every signature of a key. Checked in the transaction that would insert. */
@@ -339,6 +353,7 @@ export interface Schema {
   setting: SettingTable;
   signature: SignatureTable;
   signature_arrival: SignatureArrivalTable;
+  signature_carrier: SignatureCarrierTable;
   tag: TagTable;
   token_key: TokenKeyTable;
   tombstone: TombstoneTable;

@@ -1,4 +1,5 @@
 /** What the bodies of requests and answers look like, as JSON Schema 2020-12. */
+import { MAX_LISTED_CARRIERS } from "../content/signature-list.ts";
 import type { OpenApiObject } from "./operations.ts";
 
 const text: OpenApiObject = { type: "string" };
@@ -75,11 +76,30 @@ export const schemas: OpenApiObject = {
     required: ["digest", "manifest", "format", "name", "size", "createdAt", "unverifiedClaims", "verdict"],
     properties: {
       digest: { ...digestSchema, description: "Of the signature's own bytes." },
-      manifest: { ...digestSchema, description: "Of what it is about." },
+      manifest: {
+        ...digestSchema,
+        description: "Of what it is about. Where it is about several images of the repository, `carriers` has them.",
+      },
       format: { enum: ["simple-signing", "sigstore-attachment", "sigstore-bundle", "notation"] },
       name: text,
       size: { type: "integer", minimum: 0, description: "Bytes." },
-      carrier: { ...digestSchema, description: "Of the manifest that carries it, where it came as one." },
+      carrier: { ...digestSchema, description: "Of the first manifest that carries it, where it came as one." },
+      carriers: {
+        type: "array",
+        minItems: 1,
+        maxItems: MAX_LISTED_CARRIERS,
+        description:
+          "The manifests that carry it, where it came as one. It stays as long as one of them does; in the list of one image, those by which it is a signature of that image.",
+        items: {
+          type: "object",
+          required: ["digest", "manifest"],
+          properties: {
+            digest: { ...digestSchema, description: "Of the manifest that carries it." },
+            manifest: { ...digestSchema, description: "Of what it is about there." },
+            tag: { type: "string", description: "Under which the manifest carries it; a referrer has none." },
+          },
+        },
+      },
       createdAt: { ...time, description: "When it arrived. ISO 8601, UTC." },
       unverifiedClaims: {
         type: "object",

@@ -108,11 +108,12 @@ const putSignature: OpenApiObject = {
 const deleteSignature: OpenApiObject = {
   operationId: "removeSignature",
   summary: "Remove a signature from an image",
-  description: "Needs the right to sign.",
+  description:
+    "One of simple signing. Those that manifests carry go with the last of these and are refused here. Needs the right to sign.",
   tags: ["signatures"],
   responses: {
     204: { description: "It is gone from this repository." },
-    ...failures(...dataPlaneFailures),
+    ...failures(...dataPlaneFailures, 409),
   },
 };
 
@@ -171,7 +172,7 @@ const readRelease: OpenApiObject = {
   operationId: "readReleaseSignature",
   summary: "Read a signature of a manifest, whatever repository holds it",
   description:
-    "The form in which signatures of OpenShift releases are published. Signatures of simple signing from every repository that the client may pull, 100 at most, each once.",
+    "The form in which signatures of OpenShift releases are published. Signatures of simple signing from the repositories that the client may pull (the first 10,000 of those that hold some), each once.",
   tags: ["lookaside"],
   parameters: [ifNoneMatch],
   responses: { 200: file, ...unchanged, ...failures(401, 414, 429, 500, 503), ...fileUnknown },

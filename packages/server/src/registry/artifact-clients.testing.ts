@@ -19,6 +19,8 @@ import { bindRole } from "../access/role-bindings.ts";
 import { basic, serveApp } from "../serve-app.testing.ts";
 import { serveRegistry } from "./serve.testing.ts";
 
+const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
+
 /** How the clients are let in. */
 export const settings = ["open to everybody", "with accounts and tokens"] as const;
 export type Setting = (typeof settings)[number];
@@ -45,8 +47,8 @@ export interface ClientBench extends AsyncDisposable {
   succeed(tool: ToolName, args: readonly string[], options?: ClientOptions): Promise<string>;
   /** Pushes the image again. */
   pushImage(name: string): Promise<void>;
-  /** As whoever may everything. */
-  request(method: string, path: string): Promise<{ readonly status: number; readonly text: string }>;
+  /** As whoever may everything. @param manifest the body, an image manifest of OCI */
+  request(method: string, path: string, manifest?: string): Promise<{ readonly status: number; readonly text: string }>;
   /** The signatures of `team/app` as the server lists them, by format; of the image, or of the whole repository. */
   list(of?: "image" | "repository"): Promise<readonly ListedSignature[]>;
 }
@@ -80,9 +82,13 @@ export async function makeClientBench(
       env: { HOME: dir.path, XDG_CONFIG_HOME: dir.join("config"), DOCKER_CONFIG: dir.join("docker"), ...env },
       ...(input === undefined ? {} : { input }),
     });
-  const request: ClientBench["request"] = async (method, path) => {
-    const headers = owner === undefined ? {} : basic(owner.user, owner.password);
-    const answer = await fetch(`${url}${path}`, { method, headers });
+  const request: ClientBench["request"] = async (method, path, manifest) => {
+    const rights = owner === undefined ? {} : basic(owner.user, owner.password);
+    const init: RequestInit =
+      manifest === undefined
+        ? { method, headers: rights }
+        : { method, headers: { ...rights, "content-type": OCI_MANIFEST }, body: manifest };
+    const answer = await fetch(`${url}${path}`, init);
     return { status: answer.status, text: await answer.text() };
   };
   const parts = opened.move();

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -8,91 +7,22 @@ import { type TestImage, buildTestImage, httpPushTarget, pushTestAttachments, pu
 import { makeAuthor, makeSigner } from "../trust/trust.testing.ts";
 import { addTrustedKey } from "../trust/trusted-keys.ts";
 import { withdrawSignature } from "../trust/withdrawal.ts";
-import { checkContent } from "../content/check.ts";
-import { type Answer, type ServedRegistry, serveRegistry } from "./serve.testing.ts";
+import {
+  type Listed,
+  PATH,
+  bundle,
+  bundleType,
+  cosignPayload,
+  isClean,
+  list,
+  refer,
+  sha256,
+} from "./carried.testing.ts";
+import { type ServedRegistry, serveRegistry } from "./serve.testing.ts";
 
 const vectors = join(import.meta.dirname, "../../../../vectors/dir-images");
-const manifestType = "application/vnd.oci.image.manifest.v1+json";
-const bundleType = "application/vnd.dev.sigstore.bundle.v0.3+json";
-const PATH = "team/app";
-
-interface Listed {
-  readonly digest: string;
-  readonly manifest: string;
-  readonly format: string;
-  readonly verdict: string;
-  readonly signer?: string;
-  readonly carrier?: string;
-  readonly content?: string;
-  readonly unverifiedClaims: Readonly<Record<string, string>>;
-}
-
-async function list(registry: ServedRegistry, image?: string): Promise<readonly Listed[]> {
-  const target = image === undefined ? "" : `/${image}?view=all`;
-  const { status, text } = await registry.request("GET", `/extensions/v2/${PATH}/signatures${target}`);
-  assert.equal(status, 200, text);
-  return (JSON.parse(text) as { signatures: Listed[] }).signatures;
-}
 
 const formats = (signatures: readonly Listed[]): readonly string[] => signatures.map((one) => one.format).toSorted();
-
-function cosignPayload(digest: string, reference = "r.example.com/team/app"): string {
-  const identity = { "docker-reference": reference };
-  const critical = { identity, image: { "docker-manifest-digest": digest }, type: "cosign container image signature" };
-  return JSON.stringify({ critical, optional: null });
-}
-
-const sha256 = (bytes: string | Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-
-interface Pushed extends Answer {
-  readonly digest: string;
-}
-
-/** Pushes an artifact of one layer, as cosign and notation do. */
-async function refer(
-  registry: ServedRegistry,
-  subject: TestImage,
-  artifactType: string,
-  payload: string,
-  options: { readonly annotations?: Record<string, string>; readonly layerType?: string } = {},
-): Promise<Pushed> {
-  const target = httpPushTarget(registry.url);
-  for (const blob of ["{}", payload]) await target.putBlob(PATH, Buffer.from(blob));
-  const descriptor = (mediaType: string, bytes: string) => ({ mediaType, digest: sha256(bytes), size: bytes.length });
-  const manifest = JSON.stringify({
-    schemaVersion: 2,
-    mediaType: manifestType,
-    artifactType,
-    config: descriptor("application/vnd.oci.empty.v1+json", "{}"),
-    layers: [descriptor(options.layerType ?? artifactType, payload)],
-    subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.manifest.length },
-    annotations: { "org.opencontainers.image.created": "2026-01-01T00:00:00Z", ...options.annotations },
-  });
-  const digest = sha256(manifest);
-  const answer = await registry.request("PUT", `/v2/${PATH}/manifests/${digest}`, manifest, {
-    "content-type": manifestType,
-  });
-  return { ...answer, digest };
-}
-
-function bundle(subject: string, predicateType = "https://sigstore.dev/cosign/sign/v1"): string {
-  const statement = {
-    _type: "https://in-toto.io/Statement/v1",
-    subject: [{ digest: { sha256: subject.slice("sha256:".length) } }],
-    predicateType,
-    predicate: {},
-  };
-  const payload = Buffer.from(JSON.stringify(statement)).toString("base64");
-  const dsseEnvelope = { payload, payloadType: "application/vnd.in-toto+json", signatures: [{ sig: "QQ==" }] };
-  return JSON.stringify({ mediaType: bundleType, verificationMaterial: {}, dsseEnvelope });
-}
-
-async function isClean(registry: ServedRegistry): Promise<void> {
-  const faults = [];
-  for await (const finding of checkContent(registry.database, registry.blobs, { withContent: true, straysBefore: 0 }))
-    faults.push(finding);
-  assert.deepEqual(faults, []);
-}
 
 async function setUp(): Promise<{ readonly registry: ServedRegistry; readonly image: TestImage } & AsyncDisposable> {
   const registry = await serveRegistry();

@@ -12,6 +12,8 @@ import {
   foldMemberName,
   parseJson,
 } from "@signet/core";
+import { findCarrier } from "../content/carried-index.ts";
+import { ContentError } from "../content/content-error.ts";
 import { isServed } from "../content/membership.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { deleteSignature, listSignatures, putSignature, readSignature } from "../content/signatures.ts";
@@ -36,14 +38,12 @@ export async function makeSignaturesAnswer(
 ): Promise<CompleteAnswer> {
   const isHere = await isServed(reader, served, { kind: "manifest", key: digest });
   if (!isHere) return { status: 404, headers: {}, body: new Uint8Array() };
-  const signatures = (await listSignatures(reader, served, digest))
-    .filter((one) => one.format === "simple-signing")
-    .map((one) => ({
-      schemaVersion: SCHEMA_VERSION,
-      name: one.name,
-      type: "atomic",
-      content: encodeBase64(one.bytes),
-    }));
+  const signatures = (await listSignatures(reader, served, digest)).map((one) => ({
+    schemaVersion: SCHEMA_VERSION,
+    name: one.name,
+    type: "atomic",
+    content: encodeBase64(one.bytes),
+  }));
   return jsonAnswer({ signatures }, { "cache-control": "no-cache" });
 }
 
@@ -63,7 +63,7 @@ export async function receiveSignature(
   answer(exchange, 201, {});
 }
 
-/** Answers DELETE of one signature by its name. */
+/** Answers DELETE of one signature by its name. One that manifests carry stays in them, so it goes with them and not alone. */
 export async function removeSignature(
   database: Database,
   exchange: Exchange,
@@ -73,7 +73,14 @@ export async function removeSignature(
   name: string,
 ): Promise<void> {
   const select = (present: Awaited<ReturnType<typeof listSignatures>>) => present.find((one) => one.name === name);
-  await deleteSignature(database, served, digest, select, caller.name, exchange.now);
+  try {
+    await deleteSignature(database, served, digest, select, caller.name, exchange.now);
+  } catch (error) {
+    if (!(error instanceof ContentError && error.problem === "signature-unknown")) throw error;
+    const carrier = await findCarrier(database.read, served, digest, name);
+    if (carrier === undefined) throw error;
+    throw new RegistryError("DENIED", `the manifest ${carrier} carries it: delete that one`, { status: 409 });
+  }
   answer(exchange, 204, {});
 }
 

@@ -5,12 +5,12 @@
 import { createHash } from "node:crypto";
 import { MAX_SIGNATURE_BYTES } from "@signet/core";
 import { isServed } from "../content/membership.ts";
-import { type ServedRepository, listHolders } from "../content/repositories.ts";
+import { listReleaseSignatures } from "../content/release-signatures.ts";
+import type { ServedRepository } from "../content/repositories.ts";
 import { readSignatureBytes } from "../content/signature-list.ts";
 import {
   type StoredSignature,
   deleteSignature,
-  listReadableDigests,
   listSignatures,
   putSignature,
   readSignature,
@@ -22,9 +22,6 @@ import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
 import type { LookasideRoute } from "./route.ts";
 
-/** Repositories that one request for a release signature looks into: those that hold one release are few. */
-const MAX_HOLDERS = 100;
-
 /** The answer to GET and HEAD of a repository's tree. */
 export async function makeLookasideAnswer(
   reader: Reader,
@@ -32,7 +29,7 @@ export async function makeLookasideAnswer(
   route: LookasideRoute,
 ): Promise<CompleteAnswer> {
   const signatures = await listSignatures(reader, served, route.digest);
-  return fileAnswer(signatures.filter(isReadable)[route.index - 1]);
+  return fileAnswer(signatures[route.index - 1]);
 }
 
 /** Answers GET and HEAD of the tree over all repositories. */
@@ -43,13 +40,10 @@ export async function serveReleaseTree(
   route: LookasideRoute,
 ): Promise<void> {
   // Without their bytes: those of all repositories together could be hundreds of megabytes.
-  const found = new Set<string>();
-  for (const served of await listHolders(database.read, route.digest, MAX_HOLDERS)) {
-    if (found.size >= route.index) break;
-    if (!caller.may("pull", served)) continue;
-    for (const digest of await listReadableDigests(database.read, served, route.digest)) found.add(digest);
-  }
-  const digest = [...found][route.index - 1];
+  const found = await listReleaseSignatures(database.read, route.digest, route.index, (holder) =>
+    caller.may("pull", holder),
+  );
+  const digest = found[route.index - 1];
   const bytes = digest === undefined ? undefined : (await readSignatureBytes(database.read, [digest])).get(digest);
   sendAnswer(exchange, fileAnswer(digest === undefined || bytes === undefined ? undefined : { digest, bytes }));
 }
@@ -70,7 +64,7 @@ export async function receiveLookaside(
   if (!(await isServed(database.read, served, { kind: "manifest", key: route.digest }))) {
     throw new RegistryError("MANIFEST_UNKNOWN", { digest: route.digest });
   }
-  const present = (await listSignatures(database.read, served, route.digest)).filter(isReadable);
+  const present = await listSignatures(database.read, served, route.digest);
   if (present[route.index - 1]?.digest === signature.digest) return answer(exchange, 204, {});
   if (route.index !== present.length + 1) {
     throw new RegistryError("SIGNATURE_EXISTS", `the next free place is signature-${present.length + 1}`);
@@ -89,7 +83,7 @@ export async function removeLookaside(
 ): Promise<void> {
   const expected = exchange.request.headers["if-match"];
   const select = (present: readonly StoredSignature[]): StoredSignature | undefined => {
-    const found = present.filter(isReadable)[route.index - 1];
+    const found = present[route.index - 1];
     if (found !== undefined && expected !== undefined && expected !== etagOf(found.bytes)) {
       throw new RegistryError("SIGNATURE_EXISTS", "another signature has this place now", { status: 412 });
     }
@@ -97,10 +91,6 @@ export async function removeLookaside(
   };
   await deleteSignature(database, served, route.digest, select, caller.name, exchange.now);
   answer(exchange, 204, {});
-}
-
-function isReadable(signature: StoredSignature): boolean {
-  return signature.format === "simple-signing";
 }
 
 /** The place of a signature can come to hold another one, when one before it is removed: so it is asked for again, and the tag tells at no cost. */

@@ -98,7 +98,12 @@ function describe(one: ListedSignature) {
     format: one.format,
     name: one.name,
     size: one.size,
-    ...(one.carrier === undefined ? {} : { carrier: one.carrier }),
+    ...(one.carriers[0] === undefined
+      ? {}
+      : {
+          carrier: one.carriers[0].digest,
+          carriers: one.carriers.map(({ digest, image, tag }) => ({ digest, manifest: image, tag })),
+        }),
     createdAt: isoTime(one.createdAt),
     unverifiedClaims: { ...claims, signedAt: isoTime(claims.signedAt) },
     verdict: judgement?.verdict ?? "not-checked",

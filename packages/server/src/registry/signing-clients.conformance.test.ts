@@ -1,5 +1,6 @@
 /** Clients that sign in the registry as manifests: cosign and notation. Only `npm run conformance -- --clients` runs this, for cosign takes minutes to build. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { type ClientBench, logIn, makeClientBench, settings } from "./artifact-clients.testing.ts";
@@ -104,22 +105,47 @@ for (const setting of settings) {
       assert.deepEqual(await formats(bench), []);
     });
 
-    void it("signs and verifies in the older form by referrer, which no tag names", async (t) => {
+    void it("signs and verifies in the older form by referrer, which no tag names; the signature is listed and goes with its last carrier", async (t) => {
       await using bench = await makeClientBench(t, setting, ["cosign"]);
       if (bench === undefined) return;
-      const { name, succeed } = await setUp(bench);
+      const { name, cosign, succeed } = await setUp(bench);
       const experimental = { COSIGN_EXPERIMENTAL: "1" };
       const mode = ["--new-bundle-format=false", "--registry-referrers-mode", "oci-1-1"];
       await succeed(["sign", ...offline, ...mode, name], experimental);
       await succeed([...verify, "--new-bundle-format=false", "--experimental-oci11=true", name], experimental);
       const { text } = await bench.request("GET", `/v2/team/app/referrers/${bench.image.digest}`);
-      const { manifests } = JSON.parse(text) as { manifests: { artifactType: string }[] };
+      const { manifests } = JSON.parse(text) as { manifests: { digest: string; artifactType: string }[] };
+      const [listed, ...rest] = await bench.list();
+      assert.deepEqual([listed?.format, rest.length], ["sigstore-attachment", 0]);
       assert.deepEqual(
-        manifests.map((one) => one.artifactType),
-        ["application/vnd.dev.cosign.artifact.sig.v1+json"],
+        manifests.map(({ digest, artifactType }) => [digest, artifactType]),
+        [[listed!.carrier, "application/vnd.dev.cosign.artifact.sig.v1+json"]],
       );
       const tags = JSON.parse((await bench.request("GET", "/v2/team/app/tags/list")).text) as { tags: string[] };
       assert.deepEqual(tags.tags, ["1"]);
+      // The same manifest under another annotation carries the same signature: it stays until both are gone.
+      const carrier = await bench.request("GET", `/v2/team/app/manifests/${listed!.carrier}`);
+      const twin = JSON.stringify({ ...(JSON.parse(carrier.text) as object), annotations: { twin: "1" } });
+      const digest = `sha256:${createHash("sha256").update(twin).digest("hex")}`;
+      const put = await bench.request("PUT", `/v2/team/app/manifests/${digest}`, twin);
+      assert.equal(put.status, 201, put.text);
+      for (const [one, left] of [
+        [listed!.carrier, 1],
+        [digest, 0],
+      ] as const) {
+        const verified = await cosign(
+          [...verify, "--new-bundle-format=false", "--experimental-oci11=true", name],
+          experimental,
+        );
+        assert.equal(verified.status, 0, verified.stderr);
+        assert.equal((await bench.request("DELETE", `/v2/team/app/manifests/${one}`)).status, 202);
+        assert.equal((await bench.list("repository")).length, left);
+      }
+      assert.notEqual(
+        (await cosign([...verify, "--new-bundle-format=false", "--experimental-oci11=true", name], experimental))
+          .status,
+        0,
+      );
     });
   });
 

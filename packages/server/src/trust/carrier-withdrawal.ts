@@ -1,6 +1,7 @@
 /** Manifests that carry a withdrawn signature: they go with it, since whoever reads them would find it there. */
 import { createHash } from "node:crypto";
 import { FormatError, parseManifest, parseSignatureBlob, writeSignatureBlob } from "@signet/core";
+import { forgetCarriers } from "../content/carrier-rows.ts";
 import { planDeletion } from "../content/deletion.ts";
 import { commitVersion } from "../content/membership.ts";
 import { lockRepository } from "../content/repositories.ts";
@@ -22,7 +23,7 @@ export async function removeCarriers(writer: Writer, signature: string, { by, no
       latestVersion = await commitVersion(writer, repository, { add: [], remove }, by, now);
       // Versions that are pinned lose it as well, with every tag that ever named it.
       const tags = writer.selectFrom("tag").select("key").where("manifest_digest", "=", digest);
-      await writer
+      const gone = await writer
         .deleteFrom("membership")
         .where("repository_id", "=", repositoryId)
         .where((expression) =>
@@ -31,7 +32,10 @@ export async function removeCarriers(writer: Writer, signature: string, { by, no
             expression.and([expression("unit_kind", "=", "tag"), expression("unit_key", "in", tags)]),
           ]),
         )
+        .returning(["unit_kind", "unit_key"])
         .execute();
+      const units = gone.map((one) => ({ kind: one.unit_kind, key: one.unit_key }));
+      await forgetCarriers(writer, repositoryId, units);
     }
   }
 }
@@ -59,8 +63,15 @@ async function listCarriers(writer: Writer, signature: string): Promise<readonly
   const carriers = rows.filter((one) => {
     return row.format !== "sigstore-attachment" || carriesAttachment(one.bytes, one.media_type, payload, signature);
   });
+  // Those that were noted when they came: their layers may be named by other digests than sha256.
+  const noted = await writer
+    .selectFrom("signature_carrier")
+    .select("carrier_digest as digest")
+    .distinct()
+    .where("signature_digest", "=", signature)
+    .execute();
   const found: Carrier[] = [];
-  for (const { digest } of carriers) {
+  for (const digest of new Set([...carriers, ...noted].map((one) => one.digest))) {
     for (const table of ["membership", "pending"] as const) {
       const holders = await writer
         .selectFrom(table)

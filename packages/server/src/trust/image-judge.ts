@@ -108,9 +108,11 @@ export class ImageJudge {
   async #judgeAlone(what: Case, digest: string, name: Named): Promise<ImageJudgement> {
     if (await this.#isData(what.served, digest)) return accepted;
     const stored = await listSignatures(this.#database.read, what.served, digest);
-    const signatures = stored
-      .filter(({ format }) => format === "simple-signing")
-      .map(({ name: location, bytes }): SignatureToJudge => ({ location, bytes, encoding: "simple-signing" }));
+    const signatures = stored.map(({ name: location, bytes }): SignatureToJudge => ({
+      location,
+      bytes,
+      encoding: "simple-signing",
+    }));
     let found: ImageJudgement | undefined;
     for (const reference of this.#referencesOf(what.served.path, name)) {
       found = await examine(what, digest, reference, signatures);

@@ -1,7 +1,8 @@
 /** Taking signatures back, everywhere and for good. */
 import { UsageError } from "@signet/core";
 import { removeCarriers } from "./carrier-withdrawal.ts";
-import { batches, commitVersion } from "../content/membership.ts";
+import { commitVersion } from "../content/membership.ts";
+import { batches } from "../content/units.ts";
 import { lockRepository } from "../content/repositories.ts";
 import type { Database, Writer } from "../db/database.ts";
 import { type TrustAuthor, changeTrust } from "./trust-change.ts";

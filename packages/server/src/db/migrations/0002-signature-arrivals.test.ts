@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { sql } from "kysely";
 import { findServed } from "../../content/repositories.ts";
 import { listSignatures } from "../../content/signatures.ts";
 import { makeSigner, pushImage, storeSignature } from "../../trust/trust.testing.ts";
 import { forEachDatabase } from "../databases.testing.ts";
+import { undoSignatureArrivals } from "./rollback.testing.ts";
 
 forEachDatabase((make) => {
   test("signatures of a database from before are listed by the name that they had, in every repository that holds them", async (t) => {
@@ -15,13 +15,7 @@ forEachDatabase((make) => {
     await pushImage(database, "team/two", 1);
     const bytes = await (await makeSigner()).sign(image.bytes, "r.example.com/team:1");
     for (const path of ["team/one", "team/two"]) await storeSignature(database, path, image.digest, bytes);
-    // As the first migration left it.
-    await database.write(async (writer) => {
-      await sql`drop table signature_arrival`.execute(writer);
-      await sql`alter table signature add column carrier_digest text`.execute(writer);
-      await sql`alter table signature add column name text not null default 'old-name'`.execute(writer);
-      await sql`delete from migration where position = 1`.execute(writer);
-    });
+    await database.write(undoSignatureArrivals);
     const again = await place.open();
     for (const path of ["team/one", "team/two"]) {
       const served = await findServed(again.read, path);

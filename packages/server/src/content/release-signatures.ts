@@ -1,0 +1,100 @@
+/** Signatures of a manifest over all repositories that somebody may read. */
+import { setImmediate } from "node:timers/promises";
+import { sql } from "kysely";
+import type { Reader } from "../db/database.ts";
+import type { ServedRepository } from "./repositories.ts";
+
+/** Paths that are asked about for their rights: as many as a whole catalog. Whoever would hide a signature behind them has to make as many repositories of that very image. */
+const MAX_HOLDERS = 100_000;
+/** Paths of one query: some milliseconds. */
+const MAX_HOLDER_BATCH = 10_000;
+/** The first query: those that hold one release are few. */
+const FIRST_HOLDER_BATCH = 100;
+/** Of the paths that may be read, those whose signatures are looked at. */
+export const MAX_READABLE_HOLDERS = 10_000;
+/** Repositories whose signatures one query reads: with the most that each may have, some ten thousand short rows. */
+const READ_BATCH = 100;
+
+type Holder = Pick<ServedRepository, "path" | "repositoryId" | "version" | "visibility">;
+
+/**
+ * The digests of the signatures of simple signing of a manifest, each once: path by path in the order of their bytes, oldest first in each. Rights come first: what cannot be read takes no place.
+ *
+ * @param needed how many are of use; there may be more in the answer
+ * @param mayRead whether a path's signatures count
+ */
+export async function listReleaseSignatures(
+  reader: Reader,
+  manifest: string,
+  needed: number,
+  mayRead: (holder: Pick<Holder, "path" | "visibility">) => boolean,
+): Promise<readonly string[]> {
+  const found = new Set<string>();
+  let last = "";
+  let readable = 0;
+  let limit = FIRST_HOLDER_BATCH;
+  for (let asked = 0; asked < MAX_HOLDERS; limit = Math.min(limit * 2, MAX_HOLDER_BATCH)) {
+    const rows = await listHolders(reader, manifest, last, limit);
+    const allowed = rows.filter(mayRead).slice(0, MAX_READABLE_HOLDERS - readable);
+    for (let start = 0; start < allowed.length; start += READ_BATCH) {
+      const batch = allowed.slice(start, start + READ_BATCH);
+      for (const digest of await listDigests(reader, manifest, batch)) found.add(digest);
+      if (found.size >= needed) return [...found];
+      // SQLite answers without going through the event loop: other requests must come in between.
+      await setImmediate();
+    }
+    asked += rows.length;
+    readable += allowed.length;
+    if (rows.length < limit || readable >= MAX_READABLE_HOLDERS) break;
+    last = rows.at(-1)!.path;
+  }
+  return [...found];
+}
+
+/** Paths that serve a signature of a manifest, in the order of their bytes, after `last`. */
+async function listHolders(reader: Reader, manifest: string, last: string, limit: number): Promise<readonly Holder[]> {
+  const { rows } = await sql<Holder>`
+    select distinct distribution.path, repository.id as "repositoryId", repository.visibility,
+      coalesce(distribution.version, repository.latest_version) as version
+    from signature
+    join membership on membership.unit_kind = 'signature' and membership.unit_key = signature.digest
+    join repository on repository.id = membership.repository_id
+    join distribution on distribution.repository_id = repository.id
+    where signature.manifest_digest = ${manifest} and signature.format = 'simple-signing' and distribution.path > ${last}
+      and membership.version_added <= coalesce(distribution.version, repository.latest_version)
+      and (membership.version_removed is null
+        or membership.version_removed > coalesce(distribution.version, repository.latest_version))
+    order by distribution.path limit ${limit}`.execute(reader);
+  return rows;
+}
+
+/** What these paths serve. */
+async function listDigests(reader: Reader, manifest: string, holders: readonly Holder[]): Promise<readonly string[]> {
+  const rows = await reader
+    .selectFrom("signature")
+    .innerJoin("membership", "membership.unit_key", "signature.digest")
+    .innerJoin("signature_arrival", (join) =>
+      join
+        .onRef("signature_arrival.signature_digest", "=", "signature.digest")
+        .onRef("signature_arrival.repository_id", "=", "membership.repository_id"),
+    )
+    .select(["signature.digest", "membership.repository_id", "membership.version_added", "membership.version_removed"])
+    .where("signature.manifest_digest", "=", manifest)
+    .where("signature.format", "=", "simple-signing")
+    .where("membership.unit_kind", "=", "signature")
+    .where(
+      "membership.repository_id",
+      "in",
+      holders.map((holder) => holder.repositoryId),
+    )
+    .orderBy("membership.version_added")
+    .orderBy("signature_arrival.arrived_at")
+    .orderBy("signature.digest")
+    .execute();
+  const byRepository = Map.groupBy(rows, (row) => row.repository_id);
+  return holders.flatMap(({ repositoryId, version }) => {
+    const own = byRepository.get(repositoryId) ?? [];
+    const served = own.filter((row) => row.version_added <= version && (row.version_removed ?? Infinity) > version);
+    return served.map((row) => row.digest);
+  });
+}
