@@ -260,7 +260,7 @@ class App {
     this.#run(request, response, async () => {
       const exchange = this.#exchangeOf(request, response);
       const path = pathOf(request);
-      if (path !== "/healthz" && path !== "/metrics" && path !== "/readyz") return answerNothing(exchange);
+      if (!isOwnPath(path) || !ownRoutes[path].isAtSide) return answerNothing(exchange);
       await this.#answerOwn(exchange, path, () => Promise.resolve(true));
     });
   }
