@@ -263,7 +263,7 @@ class App {
   handleSide(request: IncomingMessage, response: ServerResponse): void {
     this.#run(request, response, async (exchange) => {
       const { path } = exchange;
-      if (path !== "/healthz" && path !== "/metrics" && path !== "/readyz") return answerNothing(exchange);
+      if (!isOwnPath(path) || !ownRoutes[path].isAtSide) return answerNothing(exchange);
       await this.#answerOwn(exchange, path, () => Promise.resolve(true));
     });
   }

@@ -265,6 +265,7 @@ describe("trust set", () => {
     ],
     ["a key twice", ["a.b", "-f", vendorKey, "-f", vendorKey], 64, /named twice/],
     ["a short name", ["busybox", "-t", "accept"], 64, /hint: write docker\.io\/library\/busybox/],
+    ["a host with a tag", ["h.io:x", "-t", "accept"], 64, /hint: write h\.io, which governs more images/],
     ["another host's transport", ["dir:/srv/x", "-t", "accept"], 64, /hint: write --transport dir \/srv\/x/],
     ["a wildcard alone", ["*", "-t", "accept"], 64, /hint: write --transport docker ''/],
     ["an empty scope", ["", "-t", "accept"], 64, /with --transport NAME, '' is everything/],

@@ -205,6 +205,22 @@ test("metrics have bounded labels, request ids are repeated when well formed, th
   );
 });
 
+test("the second address has health and metrics for whoever reaches it, and nothing else", async () => {
+  using dir = makeTempDir("signet-serve-");
+  writeFileSync(dir.join("c.yaml"), "metrics: {listen: 127.0.0.1:0}\n");
+  await using server = await startServe(["--data", dir.join("data"), "--config", dir.join("c.yaml")]);
+  const lines = server.log().trimEnd().split("\n");
+  const events = lines.map((line) => JSON.parse(line) as { readonly msg: string; readonly address?: string });
+  const side = `http://${events.find(({ msg }) => msg === "metrics and health are served")?.address}`;
+  for (const path of ["/healthz", "/metrics", "/readyz"]) {
+    for (const method of ["GET", "HEAD"]) assert.equal((await fetch(`${side}${path}`, { method })).status, 200, path);
+    assert.equal((await fetch(`${side}${path}`, { method: "POST" })).status, 405, path);
+  }
+  const { authorization } = basic("admin", adminPassword);
+  for (const path of ["/token", "/openapi.json", "/v2/", "/v2/_catalog", "/extensions/v2/", "/", "/constructor"])
+    assert.equal((await fetch(`${side}${path}`, { headers: { authorization } })).status, 404, path);
+});
+
 test("offline administration counts in the running server at once, and the audit log says so", async () => {
   using dir = makeTempDir("signet-serve-");
   await using server = await startServe(["--data", dir.path]);

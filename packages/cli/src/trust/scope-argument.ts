@@ -1,5 +1,5 @@
 /** The argument SCOPE. */
-import { UsageError, adviseScope, knownTransports } from "@signet/core";
+import { type ScopeAdvice, UsageError, adviseScope, knownTransports } from "@signet/core";
 import type { ArgumentSpec, Invocation } from "../command-line/command.ts";
 import { findNearest } from "../command-line/nearest.ts";
 import { usage } from "../command-line/parse.ts";
@@ -65,14 +65,14 @@ function requireMatchable(transport: string, scope: string): void {
   if (advice === undefined) return;
   const { problem, instead } = advice;
   throw new UsageError("scope-unmatchable", `scope ${JSON.stringify(scope)} ${problem}`, {
-    ...(instead === undefined
-      ? {}
-      : { hint: hintFor(advice.transport ?? transport, instead, advice.transport !== undefined) }),
-    ...(instead === undefined ? {} : { details: { instead } }),
+    ...(instead === undefined ? {} : { hint: hintFor(transport, { ...advice, instead }), details: { instead } }),
   });
 }
 
-function hintFor(transport: string, instead: string, isOther: boolean): string {
+function hintFor(asked: string, advice: ScopeAdvice & { readonly instead: string }): string {
+  const { instead, transport = asked, isWider } = advice;
   const shown = instead === "" ? "''" : instead;
-  return isOther || instead === "" ? `write --${transportOption.name} ${transport} ${shown}` : `write ${shown}`;
+  const isNamed = transport !== asked || instead === "";
+  const more = isWider === true ? ", which governs more images" : "";
+  return `write ${isNamed ? `--${transportOption.name} ${transport} ` : ""}${shown}${more}`;
 }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { formatReference, parseReference } from "../reference/reference.ts";
 import { dockerPolicyIdentity } from "./image-identity.ts";
 import { adviseScope } from "./scope-advice.ts";
+import { explainUnmatchableScope } from "./scope-suggestion.ts";
 import { enclosingScopes, isWithinScope } from "./scope-order.ts";
 
 const hex = "0123456789abcdef".repeat(4);
@@ -147,6 +148,75 @@ describe("advice on scopes", () => {
           assert.deepEqual(enclosingScopes("docker", identity), [...namespaces, ""], formatReference(reference));
         },
       ),
+    );
+  });
+});
+
+describe("advice on what is written, and lints of what stands there", () => {
+  /** Scope → what both offer; undefined: both have nothing against it; null: both have, and nothing to offer. */
+  const names: readonly (readonly [scope: string, instead: string | null | undefined, isWider?: true])[] = [
+    ["library", "docker.io/library"],
+    ["Library", "docker.io/library"],
+    ["library:x", "docker.io/library/library:x"],
+    ["docker.io/library", undefined],
+    ["busybox", "docker.io/library/busybox"],
+    ["TEAM/app:RC1", "docker.io/team/app:RC1"],
+    ["docker.io/x", undefined],
+    ["docker.io/x:1", "docker.io/library/x:1"],
+    ["index.docker.io/x", "docker.io/x"],
+    ["index.docker.io:443", undefined],
+    ["a.b:x", "a.b", true],
+    ["a.b:", "a.b", true],
+    ["a.b:5000:6", "a.b", true],
+    ["index.docker.io:x", "docker.io", true],
+    ["localhost:x", "localhost", true],
+    ["a.b:5000", undefined],
+    ["a.b/x:", "a.b/x", true],
+    ["a.b//x", "a.b/x"],
+    ["a.b/x/", "a.b/x"],
+    ["a.b/*", "a.b"],
+    ["a.b:*", "a.b"],
+    ["*.a.b:5000", "*.a.b", true],
+    ["*a.b", null],
+    ["*", ""],
+    ["a_b.c/x", null],
+    [`a.b/@sha256:${hex}`, null],
+    [`a.b/x:1@sha256:${hex}`, `a.b/x@sha256:${hex}`],
+  ];
+  for (const [scope, instead, isWider] of names) {
+    test(`agree on ${JSON.stringify(scope)}`, () => {
+      for (const transport of ["docker", "docker-daemon"]) {
+        const [advice, found] = [adviseScope(transport, scope), explainUnmatchableScope(transport, scope)];
+        const expected = instead === undefined ? undefined : [instead ?? undefined, isWider];
+        assert.deepEqual(advice && [advice.instead, advice.isWider], expected);
+        assert.deepEqual(found && [found.suggestion, found.isWider], expected);
+      }
+    });
+  }
+
+  test("nothing that may be written is found fault with afterwards", () => {
+    const pieces = fc.constantFrom(
+      "a",
+      "B",
+      ".b",
+      "docker.io",
+      "library",
+      "[d@/r]",
+      "*",
+      "/",
+      ":",
+      "@",
+      `sha256:${hex}`,
+      ":5000",
+    );
+    const transports = fc.constantFrom("docker", "docker-daemon", "containers-storage", "atomic", "dir");
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 7 }), transports, (parts, transport) => {
+        const scope = parts.join("");
+        if (adviseScope(transport, scope) === undefined)
+          assert.equal(explainUnmatchableScope(transport, scope), undefined, scope);
+      }),
+      { numRuns: 3000 },
     );
   });
 });

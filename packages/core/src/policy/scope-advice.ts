@@ -1,10 +1,9 @@
 /**
  * A scope that somebody is about to write (`trust set`): why it should not be written, also where no reader would take it, and which scope of which transport was probably
- * meant. A policy that exists is the matter of `scope-suggestion.ts`: there readers have taken the scope, the transport stands, and a fix must say whether it governs more.
+ * meant. Which names no image has is `scope-suggestion.ts`'s to say, as it is of a policy that exists; here are other transports' prefixes, paths and white space besides.
  */
-import { FormatError } from "../errors.ts";
-import { formatReference, parseReference } from "../reference/reference.ts";
 import { explainInvalidScope, knownTransports } from "./scope-rules.ts";
+import { explainUnmatchableScope } from "./scope-suggestion.ts";
 
 /** Why a scope should not be written, and the one to write instead where that is clear. */
 export interface ScopeAdvice {
@@ -14,6 +13,8 @@ export interface ScopeAdvice {
   readonly instead?: string;
   /** The transport of {@link instead}, when it is another one. */
   readonly transport?: string;
+  /** True: {@link instead} governs more images than was asked for, such as all ports or all tags. */
+  readonly isWider?: true;
 }
 
 /** Prefixes of image names that belong to other transports or to the web. */
@@ -36,7 +37,9 @@ export function adviseScope(transport: string, scope: string): ScopeAdvice | und
   if (prefixed !== undefined) return prefixed;
   if (transport === "docker" || transport === "docker-daemon") return adviseOnName(transport, scope);
   const invalid = explainInvalidScope(transport, scope);
-  if (invalid === undefined) return transport === "atomic" ? adviseOnSlash(transport, scope) : undefined;
+  if (invalid === undefined) {
+    return transport === "atomic" ? adviseOnSlash(transport, scope) : adviseOnName(transport, scope);
+  }
   const problem = `is not one of transport ${transport}: ${invalid}`;
   const cleaned = cleanPath(scope);
   const isBetter = scope.startsWith("/") && cleaned !== scope && adviseScope(transport, cleaned) === undefined;
@@ -63,99 +66,13 @@ function adviseOnSlash(transport: string, scope: string): ScopeAdvice | undefine
   return scope.endsWith("/") ? better(transport, "ends with a slash", scope.replace(/\/+$/, "")) : undefined;
 }
 
+/** What the lints say of a name, so that nothing is written that they would find, and nothing else is offered. */
 function adviseOnName(transport: string, scope: string): ScopeAdvice | undefined {
-  const slash = adviseOnSlash(transport, scope);
-  if (slash !== undefined) return slash;
-  if (scope.includes("*")) return adviseOnWildcard(scope);
-  const at = scope.indexOf("@");
-  if (at >= 0) return adviseOnDigest(transport, scope.slice(0, at), scope.slice(at + 1));
-  const host = scope.includes("/") ? undefined : hostOf(scope);
-  if (host === "index.docker.io")
-    return better(transport, "is another name of docker.io", scope.replace(host, "docker.io"));
-  if (host !== undefined) {
-    return isNormalForm(`${scope}/x/y`) ? undefined : { problem: "is not a host name" };
-  }
-  try {
-    const normal = formatReference(parseReference(scope));
-    // The one thing that a repository's normal form changes and a namespace's does not: docker.io/library is for single names, docker.io/NAME/… for all of NAME.
-    if (normal === scope || /^docker\.io\/[^/:]+$/.test(scope)) return undefined;
-    return { problem: "is a short form; images are looked up by their full name", instead: normal };
-  } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
-    const lower = lowerPath(scope);
-    if (lower !== scope && adviseOnName(transport, lower)?.problem === undefined)
-      return { problem: "has capital letters in its path; repository names are lower-case", instead: lower };
-    const problem = `is not a name: ${error.message.replace(/^invalid reference ".*?": /s, "")}`;
-    return lower === scope ? { problem } : better(transport, problem, lower);
-  }
-}
-
-/** Only `*.domain` is a wildcard, and it stands for hosts. */
-function adviseOnWildcard(scope: string): ScopeAdvice | undefined {
-  const rule = "only *.domain is a wildcard, for every host below the domain, with any port and any path";
-  if (scope === "*") return { problem: `matches nothing: ${rule}`, instead: "" };
-  const rest = scope.slice(2);
-  if (!scope.startsWith("*.") || rest.includes("*")) return { problem: `matches nothing: ${rule}` };
-  const domain = /^[^/:@]+/.exec(rest)?.[0] ?? "";
-  if (!/^[A-Za-z0-9.-]+$/.test(domain) || !isNormalForm(`a.${domain}/x/y`))
-    return { problem: "is not a wildcard of a domain" };
-  if (domain === rest) return undefined;
-  const what = rest.startsWith(":", domain.length) ? "port" : "path";
-  return { problem: `matches nothing: a wildcard has no ${what}; ${rule}`, instead: `*.${domain}` };
-}
-
-function adviseOnDigest(transport: string, name: string, digest: string): ScopeAdvice | undefined {
-  const tagged = /:[^/:]*$/.exec(name);
-  const repository = tagged !== null && name.includes("/") ? name.slice(0, tagged.index) : name;
-  if (repository !== name) {
-    return better(transport, "has a tag and a digest; images are looked up by one of them", `${repository}@${digest}`);
-  }
-  const form = /^([a-z0-9]+):([0-9a-f]+)$/i.exec(digest);
-  const length = digestLengths.get(form?.[1]?.toLowerCase() ?? "");
-  if (form === null || length === undefined || form[2]!.length !== length) {
-    return { problem: "has no whole digest behind @: it must be sha256: and 64 hex digits" };
-  }
-  const lower = digest.toLowerCase();
-  if (lower !== digest) return better(transport, "has capital letters in its digest", `${name}@${lower}`);
-  const advice = adviseOnName(transport, name);
-  if (advice === undefined || advice.instead === undefined) {
-    const isRepository = name.includes("/") && isNormalForm(name);
-    return advice ?? (isRepository ? undefined : { problem: "has a digest and no repository before it" });
-  }
-  return { ...advice, instead: `${advice.instead}@${digest}` };
-}
-
-/** Hex digits of the digests that images have. */
-const digestLengths: ReadonlyMap<string, number> = new Map([
-  ["sha256", 64],
-  ["sha384", 96],
-  ["sha512", 128],
-]);
-
-/** A name without a slash is a host when a reference's first part would be one: it holds a dot, a port, or is localhost. */
-function hostOf(name: string): string | undefined {
-  const [host, port] = name.split(":", 2);
-  const isHost = host!.includes(".") || host === "localhost" || (port !== undefined && /^[0-9]+$/.test(port));
-  return isHost ? host : undefined;
-}
-
-function isNormalForm(name: string): boolean {
-  try {
-    return formatReference(parseReference(name)) === name;
-  } catch (error) {
-    if (error instanceof FormatError) return false;
-    throw error;
-  }
-}
-
-/** The name with everything behind its host in lower case, and short names whole. */
-function lowerPath(name: string): string {
-  const slash = name.indexOf("/");
-  if (slash < 0 || hostOf(name.slice(0, slash)) === undefined)
-    return name.replace(/^[^:@]+/, (part) => part.toLowerCase());
-  const tag = name.lastIndexOf(":");
-  const end = tag > slash ? tag : name.length;
-  return `${name.slice(0, slash)}${name.slice(slash, end).toLowerCase()}${name.slice(end)}`;
+  const found = explainUnmatchableScope(transport, scope);
+  if (found === undefined) return undefined;
+  const problem = `matches no image: ${found.problem}`;
+  if (found.suggestion === undefined) return { problem };
+  return { problem, instead: found.suggestion, ...(found.isWider === undefined ? {} : { isWider: found.isWider }) };
 }
 
 /** `/a//b/../c/` → `/a/c`. */
@@ -173,7 +90,6 @@ function better(transport: string, problem: string, candidate: string): ScopeAdv
   if (candidate === "") return { problem };
   const further = adviseScope(transport, candidate);
   if (further === undefined) return { problem, instead: candidate };
-  const { instead, transport: other } = further;
-  if (instead === undefined) return { problem: `${problem}, and ${further.problem}` };
-  return { problem, instead, ...(other === undefined ? {} : { transport: other }) };
+  if (further.instead === undefined) return { problem: `${problem}, and ${further.problem}` };
+  return { ...further, problem };
 }

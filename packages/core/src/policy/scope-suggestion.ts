@@ -1,6 +1,6 @@
 /**
- * Scopes of a policy or registries.d that exists (lints): those that parse and never match, what is wrong with them, which scope of the same transport was meant, and whether that
- * one governs more (policy-json, section 3). What somebody is about to write is the matter of `scope-advice.ts`, which also looks at what no reader takes and at other transports.
+ * Scopes that parse and never match: what is wrong with them, which scope of the same transport was meant, and whether that one governs more (policy-json, section 3). Lints ask this of
+ * a policy or registries.d that exists; of what somebody is about to write `scope-advice.ts` asks it, which also looks at what no reader takes and at other transports.
  */
 import { tryParseDigest } from "../bytes/digest.ts";
 import { FormatError } from "../errors.ts";
@@ -107,7 +107,7 @@ function explainSinglePart(scope: string): UnmatchableScope | undefined {
     return isHost(scope) ? undefined : { problem: `${scope} is no host name with an optional port` };
   }
   if (isDomain(name) && isHost(name)) {
-    return { problem: "a host is followed by a port in digits, or by a path", suggestion: name, isWider: true };
+    return wider("a host is followed by a port in digits, or by a path", name);
   }
   return explainShortName(scope);
 }
@@ -115,7 +115,9 @@ function explainSinglePart(scope: string): UnmatchableScope | undefined {
 /** A name whose first part is no host: images are looked up with docker.io filled in. */
 function explainShortName(scope: string): UnmatchableScope {
   const problem = `images are looked up by their full name, with a host that holds a dot or a port or is localhost`;
-  return corrected(problem, scope === "library" ? "docker.io/library" : (normalise(scope) ?? ""));
+  // What follows a colon is a tag, and may have capital letters.
+  const lower = scope.replace(/^[^:]+/, (name) => name.toLowerCase());
+  return corrected(problem, lower === "library" ? "docker.io/library" : (normalise(lower) ?? ""));
 }
 
 /** A scope with a host: the path and its tag must be ones that a reference can have. */

@@ -3,12 +3,10 @@
  * whoever opens it, and nothing is awaited. Commands that write follow links by `tree-path.ts`, which is strict about them.
  */
 import { lstatSync, readlinkSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { relative } from "node:path";
 import { StoreError } from "@signet/core";
 import type { HostEnvironment } from "./host-environment.ts";
-
-/** Symbolic links followed for one path; what Linux allows. */
-const MAX_LINKS = 40;
+import { LinkWalk } from "./link-walk.ts";
 
 /**
  * Where the file lies here that the other machine calls `path`. Symbolic links are followed as they would be there, one part of the path after the other: an absolute one
@@ -18,35 +16,18 @@ const MAX_LINKS = 40;
  * @throws StoreError `file-unreadable` for links without end
  */
 export function resolveInTree(root: string, path: string): string {
-  let reached = "/";
-  // In `path` itself `..` is a matter of writing, as it is where paths are joined before they are opened.
-  const ahead = partsOf(resolve("/", path)).toReversed();
-  for (let links = 0; ahead.length > 0;) {
-    const part = ahead.pop()!;
-    if (part === "..") {
-      reached = dirname(reached);
-      continue;
-    }
-    const next = join(reached, part);
-    const target = readLink(join(root, next));
+  const walk = new LinkWalk(root, path);
+  for (let place = walk.next(); place !== undefined; place = walk.next()) {
+    const target = readLink(place);
     if (target === undefined) {
-      reached = next;
-      continue;
-    }
-    links += 1;
-    if (links > MAX_LINKS) {
+      walk.stay();
+    } else if (!walk.follow(target)) {
       throw new StoreError("file-unreadable", `${path} below ${root}: too many levels of symbolic links`, {
         side: "local",
       });
     }
-    if (target.startsWith("/")) reached = "/";
-    ahead.push(...partsOf(target).toReversed());
   }
-  return join(root, reached);
-}
-
-function partsOf(path: string): string[] {
-  return path.split("/").filter((part) => part !== "" && part !== ".");
+  return walk.place;
 }
 
 /** What a symbolic link says; undefined for anything else, and for nothing. */

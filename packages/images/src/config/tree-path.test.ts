@@ -67,4 +67,6 @@ test("the path as the system below a root sees it", () => {
   assert.equal(pathInTree("/srv/node", "/srv/node/"), "/");
   assert.equal(pathInTree("/srv/nodes/x", "/srv/node"), undefined);
   assert.equal(pathInTree("/etc/x", "/srv/node"), undefined);
+  assert.equal(pathInTree("/srv", "/srv/node"), undefined);
+  assert.equal(pathInTree("/srv/node/..x", "/srv/node"), "/..x");
 });

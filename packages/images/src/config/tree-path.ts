@@ -8,9 +8,7 @@ import { join, relative, resolve } from "node:path";
 import type { Stats } from "node:fs";
 import { StoreError } from "@signet/core";
 import { errnoOf, fileError } from "./file-error.ts";
-
-/** Symbolic links followed in one path; what Linux allows. */
-const MAX_LINKS = 40;
+import { LinkWalk } from "./link-walk.ts";
 
 /** The end of a path. */
 export interface TreePlace {
@@ -32,47 +30,26 @@ export interface TreePlace {
  * @throws StoreError `file-missing` for a link that leads nowhere, `file-unreadable` for one that goes round in circles
  */
 export async function followTreePath(path: string, root: string | undefined): Promise<TreePlace> {
-  const top = root === undefined ? "/" : resolve(root);
-  const toDo = resolve("/", path).split("/").filter(Boolean).reverse();
-  let current = top;
-  let links = 0;
-  /** Parts still to do when the outermost link on the way is behind us; what is missing before that, a link led to. */
-  let behindLink = Infinity;
-  let stats: Stats | undefined = await lookAt(current, path);
-  for (let part = toDo.pop(); part !== undefined; part = toDo.pop()) {
-    if (part === "..") {
-      current = current === top ? top : resolve(current, "..");
-      continue;
-    }
-    const next = join(current, part);
-    stats = await lookAt(next, path);
+  const walk = new LinkWalk(root === undefined ? "/" : resolve(root), path);
+  // That the root itself can be looked at.
+  await lookAt(walk.place, path);
+  for (let next = walk.next(); next !== undefined; next = walk.next()) {
+    const stats = await lookAt(next, path);
     if (stats === undefined) {
-      if (toDo.length >= behindLink) throw dangling(path, next);
-      return { path: join(next, ...toDo.reverse()), stats: undefined, viaLink: links > 0 };
+      if (walk.isInLink) throw dangling(path, next);
+      return { path: join(next, ...walk.rest), stats: undefined, viaLink: walk.hasFollowed };
     }
-    if (!stats.isSymbolicLink()) {
-      current = next;
-      continue;
-    }
-    links++;
-    if (links > MAX_LINKS) throw fileError(Object.assign(new Error(), { code: "ELOOP" }), path, "read");
-    if (toDo.length < behindLink) behindLink = toDo.length;
-    const target = await readlink(next);
-    if (target.startsWith("/")) current = top;
-    toDo.push(
-      ...target
-        .split("/")
-        .filter((step) => step !== "" && step !== ".")
-        .reverse(),
-    );
+    if (!stats.isSymbolicLink()) walk.stay();
+    else if (!walk.follow(await readlink(next)))
+      throw fileError(Object.assign(new Error(), { code: "ELOOP" }), path, "read");
   }
-  return { path: current, stats: await lookAt(current, path), viaLink: links > 0 };
+  return { path: walk.place, stats: await lookAt(walk.place, path), viaLink: walk.hasFollowed };
 }
 
 /** The path as the system below `root` sees it; undefined when it is outside. */
 export function pathInTree(path: string, root: string): string | undefined {
   const inside = relative(resolve(root), resolve(path));
-  return inside.startsWith("..") || inside.startsWith("/") ? undefined : `/${inside}`;
+  return inside === ".." || inside.startsWith("../") ? undefined : `/${inside}`;
 }
 
 async function lookAt(path: string, asked: string): Promise<Stats | undefined> {

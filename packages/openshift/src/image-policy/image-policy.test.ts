@@ -1,111 +1,32 @@
+/** What a cluster makes of image policies. Those that the API refuses are in refused-image-policies.test.ts, the way back in lift-policy.test.ts. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parsePolicy } from "@signet/core";
-import { parse } from "yaml";
-import { type UntrustedManifestObject, parseManifestObjects } from "../kubernetes/manifests.ts";
-import { type ClusterTrust, renderClusterTrust } from "./cluster-trust.ts";
-import { readImagePolicy } from "./image-policy.ts";
-import { liftPolicy } from "./lift-policy.ts";
+import { parseManifestObjects } from "../kubernetes/manifests.ts";
+import { renderClusterTrust } from "./cluster-trust.ts";
+import {
+  type PolicyValue,
+  accept,
+  attachmentsOf,
+  certificate,
+  clusterPolicy,
+  digestMirrors,
+  imageConfig,
+  imagePolicy,
+  key,
+  objectsOf,
+  policies,
+  policyOf,
+  reject,
+  remap,
+  textOf,
+} from "./image-policy.testing.ts";
 import { isNestedInside } from "./mirror-sets.ts";
 
 const vectors = join(import.meta.dirname, "../../../../vectors/openshift/image-policies");
 
-const pem = (what: string): string =>
-  Buffer.from(`-----BEGIN ${what}-----\n${"MIIBATE9".repeat(6)}\n-----END ${what}-----\n`).toString("base64");
-const key = pem("PUBLIC KEY");
-const certificate = pem("CERTIFICATE");
-
-/** Objects of the same form as those of the operator's own tests, with key material that the API takes. */
-const policies = {
-  fulcio: {
-    rootOfTrust: {
-      policyType: "FulcioCAWithRekor",
-      fulcioCAWithRekor: {
-        fulcioCAData: certificate,
-        rekorKeyData: key,
-        fulcioSubject: { oidcIssuer: "https://OIDC.example.com", signedEmail: "test-user@example.com" },
-      },
-    },
-    signedIdentity: {
-      matchPolicy: "RemapIdentity",
-      remapIdentity: { prefix: "test-remap-prefix", signedPrefix: "test-remap-signed-prefix" },
-    },
-  },
-  publicKey: { rootOfTrust: { policyType: "PublicKey", publicKey: { keyData: key, rekorKeyData: key } } },
-  pki: {
-    rootOfTrust: {
-      policyType: "PKI",
-      pki: {
-        caRootsData: certificate,
-        caIntermediatesData: certificate,
-        pkiCertificateSubject: { email: "test-user@example.com", hostname: "my-host.example.com" },
-      },
-    },
-  },
-};
-
-function objectsOf(...values: readonly object[]): readonly UntrustedManifestObject[] {
-  return parseManifestObjects(Buffer.from(JSON.stringify({ kind: "List", items: values })), "test");
-}
-
-const clusterPolicy = (name: string, scopes: readonly string[], policy: object): object => {
-  return {
-    apiVersion: "config.openshift.io/v1",
-    kind: "ClusterImagePolicy",
-    metadata: { name },
-    spec: { scopes, policy },
-  };
-};
-const imagePolicy = (namespace: string, name: string, scopes: readonly string[], policy: object): object => {
-  const spec = { scopes, policy };
-  return { apiVersion: "config.openshift.io/v1", kind: "ImagePolicy", metadata: { name, namespace }, spec };
-};
-const imageConfig = (registrySources: object): object => {
-  return {
-    apiVersion: "config.openshift.io/v1",
-    kind: "Image",
-    metadata: { name: "cluster" },
-    spec: { registrySources },
-  };
-};
-const digestMirrors = (...entries: readonly (readonly [string, ...string[]])[]): object => {
-  const imageDigestMirrors = entries.map(([source, ...mirrors]) => ({ source, mirrors }));
-  return {
-    apiVersion: "config.openshift.io/v1",
-    kind: "ImageDigestMirrorSet",
-    metadata: { name: "m" },
-    spec: { imageDigestMirrors },
-  };
-};
-
-function textOf({ files }: ClusterTrust, path: string): string {
-  const file = files.find((candidate) => candidate.path === path);
-  assert.ok(file, `${path} was not made`);
-  return new TextDecoder().decode(file.content);
-}
-
-interface PolicyValue {
-  readonly default: readonly object[];
-  readonly transports: Readonly<Record<string, Readonly<Record<string, readonly object[]>>>>;
-}
-
-const policyOf = (trust: ClusterTrust, path = "/etc/containers/policy.json"): PolicyValue =>
-  JSON.parse(textOf(trust, path)) as PolicyValue;
-
-/** The sections of the registries.d file. */
-function attachmentsOf(trust: ClusterTrust): readonly string[] {
-  const { docker } = parse(textOf(trust, "/etc/containers/registries.d/sigstore-registries.yaml")) as {
-    docker: object;
-  };
-  for (const section of Object.values(docker)) assert.deepEqual(section, { "use-sigstore-attachments": true });
-  return Object.keys(docker).toSorted();
-}
-
-const accept = { type: "insecureAcceptAnything" };
-const reject = { type: "reject" };
-const remap = { type: "remapIdentity", prefix: "test-remap-prefix", signedPrefix: "test-remap-signed-prefix" };
 const fulcioRequirement = {
   type: "sigstoreSigned",
   fulcio: { caData: certificate, oidcIssuer: "https://OIDC.example.com", subjectEmail: "test-user@example.com" },
@@ -351,163 +272,5 @@ describe("what a cluster makes of image policies", () => {
     assert.deepEqual(renderClusterTrust(objectsOf(other)).warnings, [
       "ConfigMap x has no say in this and is passed over",
     ]);
-  });
-});
-
-describe("image policies that the API refuses", () => {
-  const read = (policy: object, scopes: unknown = ["a.com"], metadata: object = { name: "x" }): unknown => {
-    const value = {
-      apiVersion: "config.openshift.io/v1",
-      kind: "ClusterImagePolicy",
-      metadata,
-      spec: { scopes, policy },
-    };
-    return readImagePolicy(objectsOf(value)[0]!);
-  };
-
-  test("scopes", () => {
-    for (const scope of [
-      "localhost",
-      "localhost:5000/a",
-      "a.com:5000/a/b:tag",
-      "*.a.com",
-      `a.com/b@sha256:${"0".repeat(64)}`,
-    ])
-      assert.ok(read(policies.publicKey, [scope]), scope);
-    for (const scope of [
-      "a",
-      "a/b",
-      "",
-      "*",
-      "*.",
-      "a.*.com",
-      "*.a.com/b",
-      "*.a.com:5000",
-      "a.com/B",
-      "a.com/",
-      "a.com/b@sha256:0",
-      `a.com/${"b".repeat(512)}`,
-      "a.com/b\n",
-      1,
-    ])
-      assert.throws(() => read(policies.publicKey, [scope]), { code: "image-policy-malformed" }, String(scope));
-    for (const scopes of [[], null, "a.com", ["a.com", "a.com"], Array.from({ length: 257 }, (_, i) => `a${i}.com`)])
-      assert.throws(() => read(policies.publicKey, scopes), { code: "image-policy-malformed" });
-  });
-
-  test("trust and identities", () => {
-    const root = (rootOfTrust: object): object => ({ rootOfTrust });
-    const keyOf = (keyData: unknown): object => root({ policyType: "PublicKey", publicKey: { keyData } });
-    const pki = (subject: object): object =>
-      root({ policyType: "PKI", pki: { caRootsData: certificate, pkiCertificateSubject: subject } });
-    const identity = (signedIdentity: object): object => ({ ...policies.publicKey, signedIdentity });
-    const text = (value: string): string => Buffer.from(value).toString("base64");
-    for (const [policy, message] of [
-      [{}, /rootOfTrust: an object is expected/],
-      [root({}), /policyType: one of PublicKey, FulcioCAWithRekor, PKI/],
-      [
-        root({ policyType: "PublicKey" }),
-        /publicKey is required when policyType is PublicKey, and forbidden otherwise/,
-      ],
-      [
-        root({ ...policies.publicKey.rootOfTrust, pki: {} }),
-        /pki is required when policyType is PKI, and forbidden otherwise/,
-      ],
-      [keyOf(text("no key")), /6 bytes; from 68 to 8192/],
-      [keyOf(text("x".repeat(100))), /must begin with -----BEGIN PUBLIC KEY-----/],
-      [keyOf(certificate), /must begin with -----BEGIN PUBLIC KEY-----/],
-      [keyOf(text(`-----BEGIN PUBLIC KEY-----\n${"x".repeat(100)}`)), /must end with/],
-      [keyOf("%"), /not base64/],
-      [keyOf(7), /base64 text is expected/],
-      [pki({}), /at least one of email or hostname/],
-      [pki({ email: "x" }), /e-mail/],
-      [pki({ hostname: "A b" }), /host name/],
-      [identity({ matchPolicy: "MatchExact" }), /no policy of this name/],
-      [identity({ matchPolicy: "ExactRepository" }), /exactRepository is required/],
-      [
-        identity({ matchPolicy: "ExactRepository", exactRepository: { repository: "a.com/b:tag" } }),
-        /without tag or digest/,
-      ],
-      [identity({ matchPolicy: "RemapIdentity", remapIdentity: { prefix: "a.com" } }), /signedPrefix: a text/],
-      [{ ...policies.publicKey, x: 1 }, /unknown member "x"/],
-    ] as const)
-      assert.throws(() => read(policy), { code: "image-policy-malformed", message });
-    const namespaced = imagePolicy("../../x", "p", ["a.com"], policies.publicKey);
-    assert.throws(() => renderClusterTrust(objectsOf(namespaced)), { message: /no name of a namespace/ });
-  });
-});
-
-describe("policies lifted to image policies", () => {
-  test("what is lifted renders to the same policy again", () => {
-    const objects = objectsOf(
-      clusterPolicy("a", ["test0.com", "b.com/x/y/z"], policies.fulcio),
-      clusterPolicy("b", ["test0.com", "*.c.com"], policies.publicKey),
-      clusterPolicy("c", ["localhost:5000"], policies.pki),
-    );
-    const [file] = renderClusterTrust(objects).files;
-    const lifted = liftPolicy(file!.content, "policy.json", "x-");
-    assert.deepEqual(lifted.unsaid, []);
-    const again = parseManifestObjects(Buffer.from(lifted.yaml), "lifted");
-    assert.deepEqual(
-      again.map(({ kind, name }) => `${kind} ${name}`),
-      lifted.names.map((name) => `ClusterImagePolicy ${name}`),
-    );
-    // All requirements of a scope must be met; their order follows the names of the objects and means nothing.
-    const unordered = (trust: ClusterTrust): object => {
-      const scopes = Object.entries(policyOf(trust).transports["docker"]!);
-      return scopes.map(([scope, list]) => [scope, list.map((one) => JSON.stringify(one)).toSorted()]);
-    };
-    assert.deepEqual(unordered(renderClusterTrust(again)), unordered(renderClusterTrust(objects)));
-  });
-
-  test("what cannot be said is named with its reason", () => {
-    const signed = (members: object): object => ({ type: "sigstoreSigned", ...members });
-    const policy = {
-      default: [reject],
-      transports: {
-        docker: {
-          "": [signed({ keyData: key })],
-          "gpg.com": [{ type: "signedBy", keyType: "GPGKeys", keyData: "AAAA" }],
-          "any.com": [signed({ keyDatas: [key, key] })],
-          "file.com": [signed({ keyPath: "/k" })],
-          "exact.com": [signed({ keyData: key, signedIdentity: { type: "matchExact" } })],
-          "open.com": [accept],
-          "closed.com": [reject],
-          "short.com": [signed({ keyData: "AAAA" })],
-          "both.com": [signed({ keyData: key }), reject],
-          "fine.com": [signed({ keyDatas: [key] })],
-        },
-        dir: { "/a": [reject] },
-        "docker-daemon": { "": [accept] },
-      },
-    };
-    const { unsaid, names } = liftPolicy(Buffer.from(JSON.stringify(policy)), "policy.json");
-    assert.deepEqual(names, ["fine.com"]);
-    assert.deepEqual(
-      unsaid.map((line) => line.replace(/^((?:docker: |dir: )?\S+?):? .*$/, "$1")),
-      [
-        "default",
-        "dir: /a",
-        'docker: ""',
-        "docker: gpg.com",
-        "docker: any.com",
-        "docker: file.com",
-        "docker: exact.com",
-        "docker: open.com",
-        "docker: closed.com",
-        "docker: short.com",
-        "docker: both.com",
-      ],
-    );
-    for (const reason of [
-      /OpenPGP/,
-      /any is enough/,
-      /files that were not given/,
-      /signedIdentity matchExact/,
-      /allowedRegistries/,
-      /blockedRegistries/,
-      /3 bytes/,
-    ])
-      assert.match(unsaid.join("\n"), reason);
   });
 });

@@ -4,6 +4,7 @@ import { ContentError } from "./content-error.ts";
 import { commitVersion, inVersion, isServed } from "./membership.ts";
 import type { Unit } from "./units.ts";
 import { splitTagKey, tagKey } from "./names.ts";
+import { removePending } from "./pending.ts";
 import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
 import { listUncarried } from "./signature-carriers.ts";
 import { findTag, refuseImmutable } from "./tags.ts";
@@ -48,8 +49,9 @@ export async function deleteManifest(
     if (!(await isServed(writer, locked, { kind: "manifest", key: digest }))) {
       throw new ContentError("manifest-unknown", `the repository has no manifest ${digest}`, { digest });
     }
-    for (const key of await listTagKeys(writer, repository, digest)) refuseImmutable(repository, splitTagKey(key).name);
     const remove = await planDeletion(writer, repository, digest);
+    // Refused after all that: the transaction is not committed.
+    for (const { kind, key } of remove) if (kind === "tag") refuseImmutable(repository, splitTagKey(key).name);
     await commitVersion(writer, repository, { add: [], remove }, by, now);
   });
 }
@@ -63,12 +65,7 @@ export async function planDeletion(
   repository: LockedRepository,
   digest: string,
 ): Promise<readonly Unit[]> {
-  await writer
-    .deleteFrom("pending")
-    .where("repository_id", "=", repository.id)
-    .where("unit_kind", "=", "manifest")
-    .where("unit_key", "=", digest)
-    .execute();
+  await removePending(writer, repository.id, "manifest", digest);
   const tags = await listTagKeys(writer, repository, digest);
   const own: readonly Unit[] = [
     { kind: "manifest", key: digest },
@@ -108,12 +105,7 @@ export async function deleteBlob(
         manifest: user,
       });
     }
-    await writer
-      .deleteFrom("pending")
-      .where("repository_id", "=", repository.id)
-      .where("unit_kind", "=", "blob")
-      .where("unit_key", "=", digest)
-      .execute();
+    await removePending(writer, repository.id, "blob", digest);
     await commitVersion(writer, repository, { add: [], remove: [{ kind: "blob", key: digest }] }, by, now);
   });
 }

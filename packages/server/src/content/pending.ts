@@ -17,3 +17,18 @@ export async function addPending(
     )
     .execute();
 }
+
+/** Forgets a unit that is being removed from the repository. */
+export async function removePending(
+  writer: Writer,
+  repositoryId: number,
+  kind: "blob" | "manifest",
+  key: string,
+): Promise<void> {
+  await writer
+    .deleteFrom("pending")
+    .where("repository_id", "=", repositoryId)
+    .where("unit_kind", "=", kind)
+    .where("unit_key", "=", key)
+    .execute();
+}

@@ -7,16 +7,18 @@ export interface OwnRoute {
   readonly label: "health" | "metrics" | "openapi" | "token";
   /** Sorted, as `Allow` says them. */
   readonly methods: readonly string[];
+  /** Also at the second address, `metrics.listen`, where it is there for whoever reaches that. */
+  readonly isAtSide: boolean;
 }
 
 const readOnly: readonly string[] = ["GET", "HEAD"];
 
 export const ownRoutes: Readonly<Record<OwnPath, OwnRoute>> = {
-  "/healthz": { label: "health", methods: readOnly },
-  "/metrics": { label: "metrics", methods: readOnly },
-  "/openapi.json": { label: "openapi", methods: readOnly },
-  "/readyz": { label: "health", methods: readOnly },
-  "/token": { label: "token", methods: ["GET", "HEAD", "POST"] },
+  "/healthz": { label: "health", methods: readOnly, isAtSide: true },
+  "/metrics": { label: "metrics", methods: readOnly, isAtSide: true },
+  "/openapi.json": { label: "openapi", methods: readOnly, isAtSide: false },
+  "/readyz": { label: "health", methods: readOnly, isAtSide: true },
+  "/token": { label: "token", methods: ["GET", "HEAD", "POST"], isAtSide: false },
 };
 
 /** True for a path in the table. */
