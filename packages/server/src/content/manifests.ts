@@ -9,6 +9,7 @@ import type { ManifestFacts } from "./manifest-facts.ts";
 import { type Unit, batches, commitVersion, isServed, listPresent } from "./membership.ts";
 import { tagKey } from "./names.ts";
 import { addPending } from "./pending.ts";
+import { refuseOverQuota } from "./quotas.ts";
 import { type ServedRepository, ensureRepository, lockRepository } from "./repositories.ts";
 import { findTag, planTag } from "./tags.ts";
 
@@ -66,9 +67,14 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
     if (missing !== undefined) {
       throw new ContentError("manifest-blob-unknown", `the repository has no blob ${missing}`, { digest: missing });
     }
+    const isHere = (await listPresent(writer, repository, "manifest", [manifest.digest])).has(manifest.digest);
     await insertManifest(writer, manifest, now);
     const isRoot = put.tags.length > 0 || manifest.kind === "list" || manifest.subject !== undefined;
-    if (!isRoot) return await addPending(writer, repository.id, "manifest", manifest.digest, now);
+    if (!isRoot) {
+      await addPending(writer, repository.id, "manifest", manifest.digest, now);
+      if (!isHere) await refuseOverQuota(writer, repository.id);
+      return;
+    }
     const add = await listClosure(writer, repository, manifest.digest);
     const carried = await planCarried(writer, repository, manifest.digest, put.tags, signatures, now);
     add.push(...carried.add);
@@ -86,6 +92,7 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
       add.push({ kind: "tag", key });
     }
     await commitVersion(writer, repository, { add, remove }, put.by, now);
+    if (!isHere) await refuseOverQuota(writer, repository.id);
   });
 }
 

@@ -18,6 +18,7 @@ import { claimColumns } from "./claim-columns.ts";
 import { listClosure } from "./closure.ts";
 import { ContentError } from "./content-error.ts";
 import { type Unit, commitVersion, inVersion, isServed } from "./membership.ts";
+import { refuseOverQuota } from "./quotas.ts";
 import { noteArrival } from "./signature-arrivals.ts";
 import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
 import { refuseWithdrawn } from "./tombstones.ts";
@@ -132,7 +133,7 @@ function selectSignatures(reader: Reader | Writer, served: ServedRepository, man
  * Adds a signature to a manifest of a repository: with both in the repository's next version and a first judgement, durable when this resolves.
  *
  * @throws ContentError `manifest-unknown` when the repository lacks the manifest; `signature-exists` for the same content or name; `signature-withdrawn` when the
- *   signature or its key is never to be stored again; `signatures-too-many`
+ *   signature or its key is never to be stored again; `signatures-too-many`; `quota-exceeded`
  */
 export async function putSignature(
   database: Database,
@@ -175,6 +176,7 @@ export async function putSignature(
       by,
       now,
     );
+    await refuseOverQuota(writer, repository.id);
   });
 }
 
