@@ -6,7 +6,8 @@ import type { CarriedSignature } from "./carried-signatures.ts";
 import { ContentError } from "./content-error.ts";
 import { listClosure } from "./closure.ts";
 import type { ManifestFacts } from "./manifest-facts.ts";
-import { type Unit, batches, commitVersion, isServed, listPresent } from "./membership.ts";
+import { factColumns, insertLinks } from "./manifest-links.ts";
+import { type Unit, commitVersion, isServed, listPresent } from "./membership.ts";
 import { tagKey } from "./names.ts";
 import { addPending } from "./pending.ts";
 import { refuseOverQuota } from "./quotas.ts";
@@ -102,11 +103,8 @@ async function insertManifest(writer: Writer, manifest: ManifestFacts, now: numb
     .values({
       digest: manifest.digest,
       media_type: manifest.mediaType,
-      artifact_type: manifest.artifactType ?? null,
       bytes: manifest.bytes,
-      size: manifest.bytes.length,
-      config_digest: manifest.configDigest ?? null,
-      subject_digest: manifest.subject ?? null,
+      ...factColumns(manifest),
       os: null,
       architecture: null,
       variant: null,
@@ -119,18 +117,5 @@ async function insertManifest(writer: Writer, manifest: ManifestFacts, now: numb
     .returning("created_at")
     .executeTakeFirstOrThrow();
   if (inserted.created_at !== now) return;
-  for (const batch of batches(manifest.blobs)) {
-    await writer
-      .insertInto("manifest_blob")
-      .values(batch.map((digest) => ({ manifest_digest: manifest.digest, blob_digest: digest })))
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-  }
-  for (const batch of batches([...manifest.children.entries()])) {
-    await writer
-      .insertInto("manifest_child")
-      .values(batch.map(([position, digest]) => ({ manifest_digest: manifest.digest, child_digest: digest, position })))
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-  }
+  await insertLinks(writer, manifest);
 }
