@@ -48,9 +48,6 @@ const contentHeaders: Readonly<Record<string, string>> = {
 /** Sockets that the event loop takes up at once (libuv); when more are ready, a turn polls again. */
 const MAX_POLLED = 1_024;
 
-/** Bytes: a file of 10,000 accounts is below. */
-const MAX_HTPASSWD_BYTES = 1_048_576;
-
 /** What the composition root does not choose. */
 export interface ServerDeps {
   /** The program's version. */
@@ -167,11 +164,8 @@ async function prepareAccounts(
   const { htpasswd } = config.auth;
   if (htpasswd !== undefined) {
     // Loaded for those who have such a file.
-    const [{ importHtpasswd }, { readFileBounded }] = await Promise.all([
-      import("./access/htpasswd.ts"),
-      import("@signet/images"),
-    ]);
-    const text = new TextDecoder().decode(await readFileBounded(htpasswd, MAX_HTPASSWD_BYTES, "htpasswd file"));
+    const { importHtpasswd, readHtpasswd } = await import("./access/htpasswd.ts");
+    const text = await readHtpasswd(htpasswd);
     const imported = auditedDatabase(database, (result) => {
       const { created } = result as Awaited<ReturnType<typeof importHtpasswd>>;
       if (created.length === 0) return undefined;

@@ -8,6 +8,7 @@ export { startServer } from "./app.ts";
 export type { RunningServer, ServerDeps } from "./app.ts";
 export { loadConfig } from "./config.ts";
 export type { ConfigSources, EffectiveSetting, LoadedConfig, ServerConfig } from "./config.ts";
+export { checkNamedFiles } from "./config/named-files.ts";
 export { formatAddress } from "./config/config-values.ts";
 export type { ListenAddress } from "./config/config-values.ts";
 export { openBlobs, openDatabase } from "./storage.ts";

@@ -26,7 +26,7 @@ const quotaBytesOption: NumberOption = {
   kind: "number",
   name: "quota-bytes",
   value: "BYTES",
-  summary: "Bytes of all its blobs; 0: no limit",
+  summary: "Bytes of all that it holds; 0: no limit",
   minimum: 0,
   maximum: 1e15,
 };

@@ -89,6 +89,22 @@ test("configurations that are wrong say where, and nothing is started or made", 
     assert.match(stderr, message);
   }
   assert.equal(existsSync(data), false);
+  // Before a restart, `config check` finds what would end it.
+  writeFileSync(dir.join("users"), "carl:$2y$05$short\n");
+  writeFileSync(dir.join("users.yaml"), "auth: {htpasswd: users}\n");
+  writeFileSync(dir.join("no-users.yaml"), "auth: {htpasswd: nowhere}\n");
+  writeFileSync(dir.join("two.yaml"), "log: {level: warn}\n---\nlog: {level: info}\n");
+  for (const [file, message] of [
+    ["bad.yaml", /bad\.yaml:2:3: there is no key "log\.levle"/],
+    ["tls.yaml", /certificate .*nowhere\.crt/],
+    ["users.yaml", /htpasswd file: line 1: carl has a malformed bcrypt hash/],
+    ["no-users.yaml", /cannot read htpasswd file .*nowhere/],
+    ["two.yaml", /two\.yaml:2:1: a second document begins here/],
+  ] as const) {
+    const { status, stdout, stderr } = await runSignet(["admin", "config", "check", "--config", dir.join(file)]);
+    assert.deepEqual([status, stdout], [2, ""], stderr);
+    assert.match(stderr, message);
+  }
   await using server = await startServe(["--data", data]);
   const taken = await runSignet(["serve", "--data", dir.join("other"), "--listen", server.url.slice("http://".length)]);
   assert.match(taken.stderr, /cannot listen on .*: another program listens there/);

@@ -45,7 +45,7 @@ describe("the strict reader of YAML", () => {
     ["an anchor that contains itself", "a: &x [*x]\n", "1:8", /no anchor "x" before/],
     ["an unknown anchor", "a: *y\n", "1:4", /no anchor|Unresolved alias|unknown/i],
     ["a tag", "a: !secret x\n", "1:", /tag/i],
-    ["a second document", "a: 1\n---\nb: 2\n", "2:1", /multiple documents/],
+    ["a second document", "a: 1\n---\nb: 2\n", "2:1", /a second document begins here/],
     ["bad indentation", "a:\n - b\n  - c: d\n e\n", "", /./],
     ["an open quote", 'a: "b\n', "", /quote/],
   ];

@@ -82,7 +82,7 @@ export function readYaml(bytes: Uint8Array, fail: YamlFailure): YamlNode {
   const lines = new LineCounter();
   const document = parse(text, lines, fail);
   const [problem] = [...document.errors, ...document.warnings];
-  if (problem !== undefined) throw fail(placeOf(lines, problem.pos[0]), explainProblem(problem.message));
+  if (problem !== undefined) throw fail(placeOf(lines, problem.pos[0]), explainProblem(problem));
   return new Reader(lines, fail).read(document.contents);
 }
 
@@ -96,7 +96,8 @@ function parse(text: string, lines: LineCounter, fail: YamlFailure): Document.Pa
 }
 
 /** The parser recurses, and reports the end of its stack like any other problem. */
-function explainProblem(message: string): string {
+function explainProblem({ code, message }: { readonly code: string; readonly message: string }): string {
+  if (code === "MULTIPLE_DOCS") return "a second document begins here";
   return /call stack/.test(message) ? "nested too deeply" : message;
 }
 

@@ -1,12 +1,13 @@
 /** Accounts from an htpasswd file, as docker-registry and web servers keep them. */
 import { FormatError, UsageError } from "@signet/core";
+import { readFileBounded } from "@signet/images";
 import type { Database } from "../db/database.ts";
 import { changeAccess } from "./access-change.ts";
 import { checkAccountName } from "./account-names.ts";
 import { insertAccount } from "./accounts.ts";
 import { MAX_BCRYPT_COST, isBcryptHash } from "./passwords.ts";
 
-/** Characters: a file of 10,000 accounts is below. */
+/** Bytes or characters: a file of 10,000 accounts is below. */
 const MAX_LENGTH = 1_048_576;
 /** Problems that are named; the file is refused all the same. */
 const MAX_NAMED_PROBLEMS = 20;
@@ -21,6 +22,19 @@ export interface HtpasswdImport {
 interface HtpasswdEntry {
   readonly name: string;
   readonly hash: string;
+}
+
+/**
+ * The text of an htpasswd file.
+ * @throws StoreError `file-missing`, `file-unreadable`; FormatError `input-too-large`
+ */
+export async function readHtpasswd(path: string): Promise<string> {
+  return new TextDecoder().decode(await readFileBounded(path, MAX_LENGTH, "htpasswd file"));
+}
+
+/** @throws FormatError as `importHtpasswd` does */
+export function checkHtpasswd(text: string): void {
+  parseHtpasswd(text);
 }
 
 /**

@@ -28,7 +28,7 @@ export function writeConfigPage(): string {
     "",
     "`signet serve` needs no configuration. What is to be different is said in a YAML file (`--config FILE`), in environment variables, or with the options `--data` and `--listen`. An",
     "option wins over the environment, the environment over the file. Unknown keys are refused; other variables that begin with `SIGNET_` are not looked at. Relative paths of the file",
-    "are relative to its folder. `signet admin config check` says what holds and where it comes from, or what is wrong; secrets are never printed.",
+    "are relative to its folder. `signet admin config check` says what holds and where it comes from, or what is wrong, in the files that it names too; secrets are never printed.",
     "",
     "```yaml",
     "listen: 0.0.0.0:5000",

@@ -1,10 +1,13 @@
 /** Holds everything that is stored against everything that the database says of it. Reads only; `repair.ts` mends what can be. */
 import { createHash } from "node:crypto";
-import { digestAlgorithm, parseManifest, tryParseDigest } from "@signet/core";
+import { digestAlgorithm, tryParseDigest } from "@signet/core";
 import { sql } from "kysely";
 import type { BlobStore } from "../blobs/blob-store.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Reader } from "../db/database.ts";
 import type { UnitKind } from "../db/schema.ts";
+import { ContentError } from "./content-error.ts";
+import { type ManifestFacts, readManifestFacts } from "./manifest-facts.ts";
+import { findLinkProblem } from "./manifest-links.ts";
 import { listUnindexed } from "./unindexed-signatures.ts";
 
 /** Rows read at once: manifests of 4 MiB each stay below what a small machine has. */
@@ -20,6 +23,8 @@ export type Fault =
   | "unit-missing"
   /** A manifest's bytes are not those of its digest, or cannot be read. */
   | "manifest-wrong"
+  /** The rows of what a manifest names, or is, are not what its bytes say: collection would take its blobs. */
+  | "manifest-links-wrong"
   /** A signature's bytes are not those of its digest. */
   | "signature-wrong"
   /** A version holds a manifest without a blob that it names. */
@@ -109,37 +114,50 @@ async function digestOf(store: BlobStore, location: string, algorithm: string): 
 }
 
 async function* checkManifests(database: Database, options: CheckOptions): AsyncGenerator<Finding> {
-  let last = "";
-  for (let done = 0; ;) {
-    const rows = await database.read
-      .selectFrom("manifest")
-      .select(["digest", "bytes", "media_type"])
-      .where("digest", ">", last)
-      .orderBy("digest")
-      .limit(BATCH)
-      .execute();
-    for (const row of rows) {
-      const message = manifestProblem(row.digest, row.bytes, row.media_type);
-      if (message !== undefined) yield { fault: "manifest-wrong", subject: row.digest, message };
-    }
-    done += rows.length;
+  let last: string | undefined = "";
+  for (let done = 0; last !== undefined;) {
+    const after: string = last;
+    // One moment: a manifest that goes meanwhile takes its rows along.
+    const batch = await database.snapshot((reader) => checkManifestBatch(reader, after));
+    yield* batch.findings;
+    done += batch.count;
     options.onProgress?.("manifests", done);
-    if (rows.length < BATCH) return;
-    last = rows.at(-1)!.digest;
+    last = batch.last;
   }
 }
 
-function manifestProblem(text: string, bytes: Uint8Array, mediaType: string): string | undefined {
-  const digest = tryParseDigest(text);
-  if (digest === undefined) return "its digest is of no known kind";
-  const algorithm = digestAlgorithm(digest);
-  const found = `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
-  if (found !== text) return `its bytes have the digest ${found}`;
+/** @returns with the digest behind which the next batch begins, where there is one */
+async function checkManifestBatch(
+  reader: Reader,
+  after: string,
+): Promise<{ readonly findings: readonly Finding[]; readonly count: number; readonly last: string | undefined }> {
+  const rows = await reader
+    .selectFrom("manifest")
+    .select(["digest", "bytes", "media_type"])
+    .where("digest", ">", after)
+    .orderBy("digest")
+    .limit(BATCH)
+    .execute();
+  const findings: Finding[] = [];
+  for (const { digest: subject, bytes, media_type: mediaType } of rows) {
+    const facts = tryReadFacts(subject, bytes, mediaType);
+    if (typeof facts === "string") {
+      findings.push({ fault: "manifest-wrong", subject, message: facts });
+      continue;
+    }
+    const message = await findLinkProblem(reader, facts);
+    if (message !== undefined) findings.push({ fault: "manifest-links-wrong", subject, message });
+  }
+  return { findings, count: rows.length, last: rows.length < BATCH ? undefined : rows.at(-1)!.digest };
+}
+
+/** What a manifest's bytes say, or what is wrong with them. */
+function tryReadFacts(digest: string, bytes: Uint8Array, mediaType: string): ManifestFacts | string {
   try {
-    parseManifest(bytes, mediaType);
-    return undefined;
+    return readManifestFacts(bytes, mediaType, digest);
   } catch (error) {
-    return (error as Error).message;
+    if (error instanceof ContentError) return error.message;
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Database, Writer } from "../db/database.ts";
 import { ContentError } from "./content-error.ts";
 import { commitVersion, inVersion, isServed } from "./membership.ts";
-import type { Unit } from "./units.ts";
+import { type Unit, batches } from "./units.ts";
 import { splitTagKey, tagKey } from "./names.ts";
 import { removePending } from "./pending.ts";
 import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
@@ -34,7 +34,7 @@ export async function deleteTag(
 /**
  * Removes a manifest with its tags, its signatures, and the blobs that no other manifest of the repository names. Lists that name it stay, and then lack it, as in a
  * mirror of some platforms.
- * @throws ContentError `manifest-unknown`; `tag-immutable` when the repository's rules fix a tag of it
+ * @throws ContentError `manifest-unknown`; `tag-immutable` when the repository's rules fix a tag of it, or of a list that leads to it
  */
 export async function deleteManifest(
   database: Database,
@@ -49,9 +49,11 @@ export async function deleteManifest(
     if (!(await isServed(writer, locked, { kind: "manifest", key: digest }))) {
       throw new ContentError("manifest-unknown", `the repository has no manifest ${digest}`, { digest });
     }
+    // What a fixed tag names stays whole, too.
+    const tagged = repository.immutableTags.length === 0 ? [] : await listReaching(writer, repository, digest);
+    for (const one of tagged)
+      for (const key of await listTagKeys(writer, repository, one)) refuseImmutable(repository, splitTagKey(key).name);
     const remove = await planDeletion(writer, repository, digest);
-    // Refused after all that: the transaction is not committed.
-    for (const { kind, key } of remove) if (kind === "tag") refuseImmutable(repository, splitTagKey(key).name);
     await commitVersion(writer, repository, { add: [], remove }, by, now);
   });
 }
@@ -121,6 +123,30 @@ async function listTagKeys(writer: Writer, repository: LockedRepository, digest:
     .where(inVersion(repository.latestVersion))
     .execute();
   return rows.map((row) => row.key);
+}
+
+/** A manifest, and the lists of the version that name it or one that leads to it. */
+async function listReaching(writer: Writer, repository: LockedRepository, digest: string): Promise<Iterable<string>> {
+  const found = new Set<string>();
+  for (let newest = [digest]; newest.length > 0;) {
+    for (const one of newest) found.add(one);
+    const parents: string[] = [];
+    for (const batch of batches(newest)) {
+      const rows = await writer
+        .selectFrom("manifest_child")
+        .innerJoin("membership", "membership.unit_key", "manifest_child.manifest_digest")
+        .select("manifest_child.manifest_digest")
+        .distinct()
+        .where("manifest_child.child_digest", "in", batch)
+        .where("membership.repository_id", "=", repository.id)
+        .where("membership.unit_kind", "=", "manifest")
+        .where(inVersion(repository.latestVersion))
+        .execute();
+      parents.push(...rows.map((row) => row.manifest_digest));
+    }
+    newest = [...new Set(parents)].filter((one) => !found.has(one));
+  }
+  return found;
 }
 
 /** Those that have no manifest of their own; the others go with the last manifest that carries them. */

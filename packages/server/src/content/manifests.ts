@@ -6,10 +6,12 @@ import type { CarriedSignature } from "./carried-signatures.ts";
 import { ContentError } from "./content-error.ts";
 import { listClosure } from "./closure.ts";
 import type { ManifestFacts } from "./manifest-facts.ts";
+import { factColumns, insertLinks } from "./manifest-links.ts";
 import { commitVersion, isServed, listPresent } from "./membership.ts";
-import { type Unit, batches } from "./units.ts";
+import type { Unit } from "./units.ts";
 import { tagKey } from "./names.ts";
 import { addPending } from "./pending.ts";
+import { refuseOverQuota } from "./quotas.ts";
 import { type ServedRepository, ensureRepository, lockRepository } from "./repositories.ts";
 import { listUncarried } from "./signature-carriers.ts";
 import { findTag, planTag } from "./tags.ts";
@@ -68,9 +70,14 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
     if (missing !== undefined) {
       throw new ContentError("manifest-blob-unknown", `the repository has no blob ${missing}`, { digest: missing });
     }
+    const isHere = (await listPresent(writer, repository, "manifest", [manifest.digest])).has(manifest.digest);
     await insertManifest(writer, manifest, now);
     const isRoot = put.tags.length > 0 || manifest.kind === "list" || manifest.subject !== undefined;
-    if (!isRoot) return await addPending(writer, repository.id, "manifest", manifest.digest, now);
+    if (!isRoot) {
+      await addPending(writer, repository.id, "manifest", manifest.digest, now);
+      if (!isHere) await refuseOverQuota(writer, repository.id);
+      return;
+    }
     const add = await listClosure(writer, repository, manifest.digest);
     const carried = await planCarried(writer, repository, manifest.digest, signatures, now);
     add.push(...carried);
@@ -91,6 +98,7 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
     const kept = new Set(carried.map((unit) => unit.key));
     remove.push(...(await listUncarried(writer, repository, remove)).filter((unit) => !kept.has(unit.key)));
     await commitVersion(writer, repository, { add, remove }, put.by, now);
+    if (!isHere) await refuseOverQuota(writer, repository.id);
   });
 }
 
@@ -100,11 +108,8 @@ async function insertManifest(writer: Writer, manifest: ManifestFacts, now: numb
     .values({
       digest: manifest.digest,
       media_type: manifest.mediaType,
-      artifact_type: manifest.artifactType ?? null,
       bytes: manifest.bytes,
-      size: manifest.bytes.length,
-      config_digest: manifest.configDigest ?? null,
-      subject_digest: manifest.subject ?? null,
+      ...factColumns(manifest),
       os: null,
       architecture: null,
       variant: null,
@@ -117,18 +122,5 @@ async function insertManifest(writer: Writer, manifest: ManifestFacts, now: numb
     .returning("created_at")
     .executeTakeFirstOrThrow();
   if (inserted.created_at !== now) return;
-  for (const batch of batches(manifest.blobs)) {
-    await writer
-      .insertInto("manifest_blob")
-      .values(batch.map((digest) => ({ manifest_digest: manifest.digest, blob_digest: digest })))
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-  }
-  for (const batch of batches([...manifest.children.entries()])) {
-    await writer
-      .insertInto("manifest_child")
-      .values(batch.map(([position, digest]) => ({ manifest_digest: manifest.digest, child_digest: digest, position })))
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-  }
+  await insertLinks(writer, manifest);
 }

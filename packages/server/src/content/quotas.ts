@@ -1,19 +1,20 @@
 /** Bytes that a repository may hold. */
 import { sql } from "kysely";
 import type { Reader, Writer } from "../db/database.ts";
+import type { UnitKind } from "../db/schema.ts";
 import { ContentError } from "./content-error.ts";
 
 /** A quota, and what counts for it now. */
 export interface QuotaUse {
   /** Bytes; null: no limit. */
   readonly quota: number | null;
-  /** Bytes of blobs that the repository holds or that are pending there, each once, and of uploads that have not ended; 0 where there is no limit. */
+  /** Bytes of blobs, manifests and signatures that the repository holds or that are pending there, each once, and of uploads that have not ended; 0 where there is no limit. */
   readonly used: number;
 }
 
 /**
  * Looks, at the end of what adds bytes to a repository, whether it holds more than it may. What is pending counts, and so do uploads that have not ended, or a client could
- * fill the disk with those alone. A blob that several images share counts once.
+ * fill the disk with those alone, or with manifests of 4 MiB each. A blob that several images share counts once; a signature that a manifest carries is its blob.
  * @throws ContentError `quota-exceeded`: then the transaction must not be committed
  */
 export async function refuseOverQuota(writer: Writer, repositoryId: number): Promise<void> {
@@ -58,13 +59,17 @@ async function readUse(
   coming = "",
 ): Promise<QuotaUse> {
   if (quota === null) return { quota, used: 0 };
-  const { rows } = await sql<{ held: number | string; incoming: number | string }>`
-    select (select coalesce(sum(size), 0) from blob where digest <> ${coming} and digest in (
-      select unit_key from membership where repository_id = ${id} and unit_kind = 'blob'
-        and version_added <= ${version}
-        and (version_removed is null or version_removed > ${version})
-      union select unit_key from pending where repository_id = ${id} and unit_kind = 'blob')) as held,
-    (select coalesce(sum(received), 0) from upload where repository_id = ${id}) as incoming`.execute(reader);
+  const held = (kind: UnitKind) => sql`
+    select unit_key from membership where repository_id = ${id} and unit_kind = ${kind}
+      and version_added <= ${version}
+      and (version_removed is null or version_removed > ${version})
+    union select unit_key from pending where repository_id = ${id} and unit_kind = ${kind}`;
+  const { rows } = await sql<{ bytes: number | string }>`
+    select coalesce(sum(size), 0) as bytes from blob where digest <> ${coming} and digest in (${held("blob")})
+    union all select coalesce(sum(size), 0) from manifest where digest in (${held("manifest")})
+    union all select coalesce(sum(length(bytes)), 0) from signature
+      where format = 'simple-signing' and digest in (${held("signature")})
+    union all select coalesce(sum(received), 0) from upload where repository_id = ${id}`.execute(reader);
   // PostgreSQL's sum is a decimal number, and so arrives as text.
-  return { quota, used: Number(rows[0]?.held ?? 0) + Number(rows[0]?.incoming ?? 0) };
+  return { quota, used: rows.reduce((sum, { bytes }) => sum + Number(bytes), 0) };
 }

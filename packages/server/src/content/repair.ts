@@ -2,6 +2,8 @@
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Database } from "../db/database.ts";
 import type { Finding } from "./check.ts";
+import { readManifestFacts } from "./manifest-facts.ts";
+import { rewriteLinks } from "./manifest-links.ts";
 import { commitVersion } from "./membership.ts";
 import { lockRepository } from "./repositories.ts";
 import { listUncarried } from "./signature-carriers.ts";
@@ -33,6 +35,20 @@ export async function repairFinding(
     case "stray-bytes":
       await store.remove(finding.subject);
       return { repaired: true, what: "removed" };
+    case "manifest-links-wrong": {
+      const isRewritten = await database.write(async (writer) => {
+        const { subject } = finding;
+        const row = await writer
+          .selectFrom("manifest")
+          .select(["bytes", "media_type"])
+          .where("digest", "=", subject)
+          .executeTakeFirst();
+        if (row === undefined) return false;
+        await rewriteLinks(writer, readManifestFacts(row.bytes, row.media_type, subject));
+        return true;
+      });
+      return isRewritten ? { repaired: true, what: "its rows were written anew from its bytes" } : { repaired: false };
+    }
     case "reference-dangling": {
       const { repository: id, unit } = finding;
       if (id === undefined || unit === undefined) return { repaired: false };

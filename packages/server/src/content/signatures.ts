@@ -19,6 +19,7 @@ import { ContentError } from "./content-error.ts";
 import { commitVersion, inVersion, isServed } from "./membership.ts";
 import type { Unit } from "./units.ts";
 import { findCarrier } from "./carried-index.ts";
+import { refuseOverQuota } from "./quotas.ts";
 import { noteArrival } from "./signature-arrivals.ts";
 import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
 import { refuseWithdrawn } from "./tombstones.ts";
@@ -116,7 +117,7 @@ export async function listSignatures(
  * Adds a signature to a manifest of a repository: with both in the repository's next version and a first judgement, durable when this resolves.
  *
  * @throws ContentError `manifest-unknown` when the repository lacks the manifest; `signature-exists` for the same content or name; `signature-withdrawn` when the
- *   signature or its key is never to be stored again; `signatures-too-many`
+ *   signature or its key is never to be stored again; `signatures-too-many`; `quota-exceeded`
  */
 export async function putSignature(
   database: Database,
@@ -158,6 +159,7 @@ export async function putSignature(
       by,
       now,
     );
+    await refuseOverQuota(writer, repository.id);
   });
 }
 

@@ -10,6 +10,7 @@ import { changeRepositorySettings } from "../content/repository-settings.ts";
 import { MAX_OPEN_UPLOADS } from "../content/uploads.ts";
 import { type ServedDocument, serveDocument } from "../openapi/served-document.testing.ts";
 import { askRaw, endlessChunks, openSocket, sendRaw, writeHead } from "./raw-client.testing.ts";
+import { OCI_INDEX } from "./threats.testing.ts";
 import { IN_FLIGHT, MIB, beginUpload, digestOf, statusOf, withDatabase } from "./admin-requests.testing.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -49,6 +50,38 @@ void describe("T25: the disk", () => {
     }
     const finished = `${location}?digest=${digestOf(Buffer.from("12345678"))}`;
     assert.equal(await statusOf(served, finished, { method: "PUT" }), 201);
+  });
+
+  void it("T25 manifests and signatures count too, and what is there already can be pushed and tagged beyond the quota", async () => {
+    await using served = await serveDocument();
+    await withQuota(served);
+    const put = async (reference: string, body: string): Promise<number> =>
+      statusOf(served, `/v2/team/app/manifests/${reference}`, {
+        method: "PUT",
+        headers: { "content-type": OCI_INDEX },
+        body,
+      });
+    const list = (text: string): string =>
+      JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [], annotations: { text } });
+    const first = list("1".repeat(3 * MIB));
+    assert.equal(await put("first", first), 201);
+    for (const reference of ["second", digestOf(Buffer.from(list("2".repeat(MIB))))]) {
+      assert.equal(await put(reference, list("2".repeat(MIB))), 403, reference);
+      assert.equal(await statusOf(served, `/v2/team/app/manifests/${reference}`), 404);
+    }
+    assert.equal(await put("small", list("3")), 201);
+    const { digest } = served.image;
+    const sign = async (): Promise<number> => {
+      const content = Buffer.from(await served.sign()).toString("base64");
+      const name = `${digest}@${randomBytes(16).toString("hex")}`;
+      const body = JSON.stringify({ schemaVersion: 2, type: "atomic", name, content });
+      return await statusOf(served, `/extensions/v2/team/app/signatures/${digest}`, { method: "PUT", body });
+    };
+    assert.equal(await sign(), 201);
+    await withDatabase(served, (database) =>
+      changeRepositorySettings(database, "team/app", { quotaBytes: MIB }, "admin", Date.now()),
+    );
+    assert.deepEqual([await put("again", first), await sign()], [201, 403]);
   });
 
   void it("T25 many uploads at once hold no more than the quota, finished or not", async () => {
