@@ -39,13 +39,16 @@ export async function noteCarrier(writer: Writer, repositoryId: number, noted: S
     .execute();
 }
 
-/** Rows of `signature_carrier` of one repository with the memberships that make them count in a version, to be selected from. */
+/**
+ * Rows of `signature_carrier` of one repository with the memberships that make them count in a version, to be selected from. Written as a cross join, since that is the order in which SQLite then joins:
+ * few rows carry a signature or are about an image, and many units are in a version.
+ */
 export function carrying(repositoryId: number, version: number, condition: RawBuilder<SqlBool>): RawBuilder<unknown> {
-  return sql`signature_carrier join membership as holder
-    on holder.repository_id = signature_carrier.repository_id
+  return sql`signature_carrier cross join membership as holder
+    where signature_carrier.repository_id = ${repositoryId} and ${condition}
+    and holder.repository_id = signature_carrier.repository_id
     and holder.unit_kind = signature_carrier.unit_kind and holder.unit_key = signature_carrier.unit_key
-    and holder.version_added <= ${version} and (holder.version_removed is null or holder.version_removed > ${version})
-    where signature_carrier.repository_id = ${repositoryId} and ${condition}`;
+    and holder.version_added <= ${version} and (holder.version_removed is null or holder.version_removed > ${version})`;
 }
 
 /** Signatures that the latest version holds because of these units, and of no others. */

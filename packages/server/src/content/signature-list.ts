@@ -66,6 +66,25 @@ export async function listSignatureFacts(
   last: string,
   limit: number,
 ): Promise<readonly ListedSignature[]> {
+  const found: ListedSignature[] = [];
+  for (let after = last; found.length < limit;) {
+    const wanted = limit - found.length;
+    const batch = await readFacts(reader, served, manifest, after, wanted);
+    // What no manifest of the version carries any more, such as beside one that was withdrawn from a pinned version, is nobody's signature.
+    found.push(...batch.filter((one) => one.format === "simple-signing" || one.carriers.length > 0));
+    if (batch.length < wanted) break;
+    after = batch.at(-1)!.digest;
+  }
+  return found;
+}
+
+async function readFacts(
+  reader: Reader,
+  served: ServedRepository,
+  manifest: string | undefined,
+  last: string,
+  limit: number,
+): Promise<readonly ListedSignature[]> {
   const { repositoryId, version } = served;
   const among =
     manifest === undefined ? sql<SqlBool>`1 = 1` : sql<SqlBool>`signature_carrier.image_digest = ${manifest}`;
@@ -80,8 +99,6 @@ export async function listSignatureFacts(
   const ofManifest = sql<SqlBool>`membership.unit_key in (
     select digest from signature where manifest_digest = ${manifest ?? ""} and format = 'simple-signing'
     union select signature_digest from ${carrying(repositoryId, version, among)})`;
-  const ofRepository = sql<SqlBool>`(signature.format = 'simple-signing'
-    or exists (select 1 from ${carrying(repositoryId, version, sql<SqlBool>`signature_carrier.signature_digest = signature.digest`)}))`;
   const rows = await reader
     .selectFrom("membership")
     .innerJoin("signature", "signature.digest", "membership.unit_key")
@@ -124,7 +141,7 @@ export async function listSignatureFacts(
     .where("membership.unit_kind", "=", "signature")
     .where("membership.unit_key", ">", last)
     .where(inVersion(version))
-    .where(manifest === undefined ? ofRepository : ofManifest)
+    .$if(manifest !== undefined, (query) => query.where(ofManifest))
     .orderBy("membership.unit_key")
     .limit(limit)
     .execute();
