@@ -13,7 +13,6 @@ import { verifyAuditLog } from "./audit/audit-verification.ts";
 import { changeRepositorySettings } from "./content/repository-settings.ts";
 import { serveDocument } from "./openapi/served-document.testing.ts";
 import { askRaw, sendRaw, writeHead } from "./registry/raw-client.testing.ts";
-import { withDatabase } from "./registry/admin-requests.testing.ts";
 import { serveWhole } from "./registry/whole-server.testing.ts";
 import { basic } from "./serve-app.testing.ts";
 
@@ -33,21 +32,17 @@ test("names of an htpasswd file become accounts at the start, with an entry in t
   assert.equal(await login("admin", served.adminPassword), 200);
   const pull = await fetch(`${served.url}/v2/team/app/tags/list`, { headers: basic("bob", "correct horse") });
   assert.equal(pull.status, 403, "an account may nothing yet");
-  await withDatabase(served, async ({ read }) => {
-    const names = (await listAccounts(read, { after: "", limit: 10 })).map((one) => one.name);
-    assert.deepEqual(names, ["admin", "bob", "robot$stranger"]);
-    const entries = await read
-      .selectFrom("audit_entry")
-      .select(["action", "target", "detail"])
-      .orderBy("sequence")
-      .limit(2)
-      .execute();
-    assert.deepEqual(
-      { ...entries[1] },
-      { action: "account.import", target: "htpasswd", detail: '{"created":["bob"]}' },
-    );
-    assert.deepEqual((await verifyAuditLog(read)).faults, []);
-  });
+  const { read } = served.database;
+  const names = (await listAccounts(read, { after: "", limit: 10 })).map((one) => one.name);
+  assert.deepEqual(names, ["admin", "bob", "robot$stranger"]);
+  const entries = await read
+    .selectFrom("audit_entry")
+    .select(["action", "target", "detail"])
+    .orderBy("sequence")
+    .limit(2)
+    .execute();
+  assert.deepEqual({ ...entries[1] }, { action: "account.import", target: "htpasswd", detail: '{"created":["bob"]}' });
+  assert.deepEqual((await verifyAuditLog(read)).faults, []);
 });
 
 test("a file of accounts that is malformed, or is not there, starts no server", async () => {

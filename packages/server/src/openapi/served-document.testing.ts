@@ -5,6 +5,7 @@ import { nodeEngine } from "@signet/core/node-engine";
 import { type TestImage, buildTestImage, httpPushTarget, pushTestAttachments, pushTestImage } from "@signet/testkit";
 import { createAccessToken } from "../access/access-tokens.ts";
 import { createAccount } from "../access/accounts.ts";
+import type { Database } from "../db/database.ts";
 import { basic, serveApp } from "../serve-app.testing.ts";
 import { addTrustedKey } from "../trust/trusted-keys.ts";
 
@@ -12,6 +13,8 @@ export interface ServedDocument extends AsyncDisposable {
   readonly url: string;
   /** The folder of the blobs. */
   readonly blobs: string;
+  /** Another connection to the server's database, as `signet admin` has one. */
+  readonly database: Database;
   readonly image: TestImage;
   /** Of admin. */
   readonly admin: Record<string, string>;
@@ -50,6 +53,7 @@ export async function serveDocument(env: Readonly<Record<string, string>> = {}):
   return {
     url: app.url,
     blobs: join(app.folder, "blobs"),
+    database,
     image,
     admin: basic("admin", adminPassword),
     adminPassword,

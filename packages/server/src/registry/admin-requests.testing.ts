@@ -1,9 +1,6 @@
-/** What tests ask of a served document as admin, and look for in its data. For tests only. */
+/** What tests ask of a served document as admin. For tests only. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { join } from "node:path";
-import type { Database } from "../db/database.ts";
-import { openSqlite } from "../db/sqlite.ts";
 import type { ServedDocument } from "../openapi/served-document.testing.ts";
 
 export const MIB: number = 1024 * 1024;
@@ -26,14 +23,4 @@ export async function beginUpload(served: ServedDocument): Promise<string> {
   const begun = await fetch(`${served.url}${path}`, { method: "POST", headers: served.admin });
   assert.equal(begun.status, 202);
   return begun.headers.get("location")!;
-}
-
-/** Works on the server's own database, as another process would. */
-export async function withDatabase<T>(served: ServedDocument, work: (database: Database) => Promise<T>): Promise<T> {
-  const database = await openSqlite(join(served.blobs, "../registry.db"));
-  try {
-    return await work(database);
-  } finally {
-    await database.close();
-  }
 }

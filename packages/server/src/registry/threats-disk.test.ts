@@ -11,7 +11,7 @@ import { MAX_OPEN_UPLOADS } from "../content/uploads.ts";
 import { type ServedDocument, serveDocument } from "../openapi/served-document.testing.ts";
 import { askRaw, endlessChunks, openSocket, sendRaw, writeHead } from "./raw-client.testing.ts";
 import { OCI_INDEX } from "./threats.testing.ts";
-import { IN_FLIGHT, MIB, beginUpload, digestOf, statusOf, withDatabase } from "./admin-requests.testing.ts";
+import { IN_FLIGHT, MIB, beginUpload, digestOf, statusOf } from "./admin-requests.testing.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
@@ -25,9 +25,7 @@ function bytesIn(folder: string): number {
 void describe("T25: the disk", () => {
   const quota = 4 * MIB;
   const withQuota = async (served: ServedDocument): Promise<void> =>
-    await withDatabase(served, (database) =>
-      changeRepositorySettings(database, "team/app", { quotaBytes: quota }, "admin", Date.now()),
-    );
+    await changeRepositorySettings(served.database, "team/app", { quotaBytes: quota }, "admin", Date.now());
 
   void it("T25 an upload without end stops at the quota, and leaves what was there before", async () => {
     await using served = await serveDocument();
@@ -78,9 +76,7 @@ void describe("T25: the disk", () => {
       return await statusOf(served, `/extensions/v2/team/app/signatures/${digest}`, { method: "PUT", body });
     };
     assert.equal(await sign(), 201);
-    await withDatabase(served, (database) =>
-      changeRepositorySettings(database, "team/app", { quotaBytes: MIB }, "admin", Date.now()),
-    );
+    await changeRepositorySettings(served.database, "team/app", { quotaBytes: MIB }, "admin", Date.now());
     assert.deepEqual([await put("again", first), await sign()], [201, 403]);
   });
 
@@ -136,16 +132,14 @@ void describe("T25: the disk", () => {
   void it("T25 an account has so many uploads open, and no more until some end", async () => {
     await using served = await serveDocument();
     const location = await beginUpload(served);
-    await withDatabase(served, (database) =>
-      database.write(async (writer) => {
-        const row = await writer.selectFrom("upload").selectAll().executeTakeFirstOrThrow();
-        const ids = Array.from({ length: MAX_OPEN_UPLOADS - 1 }, (_, index) => `half-open ${index}`);
-        for (let from = 0; from < ids.length; from += 1_000) {
-          const rows = ids.slice(from, from + 1_000).map((id) => ({ ...row, id }));
-          await writer.insertInto("upload").values(rows).execute();
-        }
-      }),
-    );
+    await served.database.write(async (writer) => {
+      const row = await writer.selectFrom("upload").selectAll().executeTakeFirstOrThrow();
+      const ids = Array.from({ length: MAX_OPEN_UPLOADS - 1 }, (_, index) => `half-open ${index}`);
+      for (let from = 0; from < ids.length; from += 1_000) {
+        const rows = ids.slice(from, from + 1_000).map((id) => ({ ...row, id }));
+        await writer.insertInto("upload").values(rows).execute();
+      }
+    });
     const begin = (): Promise<number> => statusOf(served, "/v2/team/app/blobs/uploads/", { method: "POST" });
     assert.equal(await begin(), 429);
     assert.equal(await statusOf(served, location, { method: "DELETE" }), 204);
@@ -162,15 +156,10 @@ void describe("T25: the disk", () => {
     }
     assert.equal(bytesIn(served.blobs), before + 5 * MIB);
     const store = await openFilesystemStore(served.blobs);
-    await withDatabase(served, async (database) => {
-      const early = await collectGarbage(database, store, { now: Date.now() + DAY_MS / 2, withStrays: true });
-      assert.equal(early.expiredUploads, 0);
-      const { expiredUploads } = await collectGarbage(database, store, {
-        now: Date.now() + DAY_MS + 1_000,
-        withStrays: true,
-      });
-      assert.equal(expiredUploads, 5);
-    });
+    const collect = (after: number) =>
+      collectGarbage(served.database, store, { now: Date.now() + after, withStrays: true });
+    assert.equal((await collect(DAY_MS / 2)).expiredUploads, 0);
+    assert.equal((await collect(DAY_MS + 1_000)).expiredUploads, 5);
     await store.close();
     assert.equal(bytesIn(served.blobs), before);
     assert.equal(await statusOf(served, locations[0]!), 404);

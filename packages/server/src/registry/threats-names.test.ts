@@ -9,7 +9,7 @@ import { changeRepositorySettings } from "../content/repository-settings.ts";
 import { listPaths } from "../content/repositories.ts";
 import { type ServedDocument, serveDocument } from "../openapi/served-document.testing.ts";
 import { askRaw } from "./raw-client.testing.ts";
-import { beginUpload, digestOf, statusOf, withDatabase } from "./admin-requests.testing.ts";
+import { beginUpload, digestOf, statusOf } from "./admin-requests.testing.ts";
 
 /** As they stand in a request's target. */
 const climbing: readonly string[] = [
@@ -49,7 +49,7 @@ const climbing: readonly string[] = [
 /** Names of all files and folders of the data but the database's, and all paths that are served. */
 async function readAll(served: ServedDocument): Promise<unknown> {
   const files = readdirSync(served.blobs, { recursive: true }).map(String).sort();
-  const paths = await withDatabase(served, (database) => listPaths(database.read, "", 1_000));
+  const paths = await listPaths(served.database.read, "", 1_000);
   return { files, paths: paths.map((one) => one.path), beside: readdirSync(join(served.blobs, "../..")).sort() };
 }
 
@@ -258,9 +258,7 @@ void describe("T24: patterns", () => {
   void it("T24 of immutable tags match in linear time", async () => {
     await using served = await serveDocument();
     const patterns = ["*a".repeat(64), `${"*".repeat(127)}b`, "a*".repeat(63) + "b*", "*aa".repeat(42)];
-    await withDatabase(served, (database) =>
-      changeRepositorySettings(database, "team/app", { immutableTags: patterns }, "admin", Date.now()),
-    );
+    await changeRepositorySettings(served.database, "team/app", { immutableTags: patterns }, "admin", Date.now());
     const put = (tag: string): Promise<number> =>
       statusOf(served, `/v2/team/app/manifests/${tag}`, {
         method: "PUT",
