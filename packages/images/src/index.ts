@@ -16,6 +16,7 @@ export type { CompanionListing, CompanionWriter, FoundCompanion, TagOutcome } fr
 
 // Files
 export { fileError } from "./config/file-error.ts";
+export { makeFolders } from "./config/folders.ts";
 export type { FileOperation } from "./config/file-error.ts";
 export { writeFileAtomic } from "./config/atomic-file.ts";
 export { readFileBounded } from "./config/bounded-file.ts";

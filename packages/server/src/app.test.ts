@@ -13,7 +13,7 @@ import { verifyAuditLog } from "./audit/audit-verification.ts";
 import { changeRepositorySettings } from "./content/repository-settings.ts";
 import { serveDocument } from "./openapi/served-document.testing.ts";
 import { askRaw, sendRaw, writeHead } from "./registry/raw-client.testing.ts";
-import { serveWhole } from "./registry/whole-server.testing.ts";
+import { admin, bob, serveWhole } from "./registry/whole-server.testing.ts";
 import { basic } from "./serve-app.testing.ts";
 
 // `correct horse`, by htpasswd.
@@ -174,4 +174,17 @@ test("a request behind another on its connection is answered by what was committ
   assert.equal(statuses.length, 2);
   // The first may see it, too: it had not been answered.
   assert.equal(statuses[1], "401");
+});
+
+test("metrics are for admins: others are told to log in, or that it does not help", async () => {
+  await using server = await serveWhole();
+  const pull = { authorization: `Bearer ${await server.token(["repository:team/app:pull"], admin)}` };
+  for (const [headers, status] of [
+    [{}, 401],
+    [pull, 401],
+    [basic("bob", "wrong"), 401],
+    [bob, 403],
+    [admin, 200],
+  ] as const)
+    assert.equal((await server.send("GET", "/metrics", headers)).status, status);
 });

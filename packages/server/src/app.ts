@@ -258,7 +258,7 @@ class App {
     this.#run(request, response, async (exchange) => {
       const { path } = exchange;
       if (!isOwnPath(path) || !ownRoutes[path].isAtSide) return answerNothing(exchange);
-      await this.#answerOwn(exchange, path, () => Promise.resolve(true));
+      await this.#answerOwn(exchange, path, () => Promise.resolve());
     });
   }
 
@@ -316,14 +316,14 @@ class App {
     }
     if (await this.#dataPlane.handle(exchange)) return;
     if (!isOwnPath(path)) return answerNothing(exchange);
-    await this.#answerOwn(exchange, path, () => this.#gate.mayAdminister(request));
+    await this.#answerOwn(exchange, path, () => this.#gate.admitAdmin(request, "metrics"));
   }
 
-  async #answerOwn(exchange: Exchange, path: OwnPath, mayReadMetrics: () => Promise<boolean>): Promise<void> {
+  async #answerOwn(exchange: Exchange, path: OwnPath, admitToMetrics: () => Promise<void>): Promise<void> {
     checkMethod(ownRoutes[path].methods, exchange.request.method);
     if (path === "/token") return await this.#token(exchange);
     const pages = { readiness: this.readiness, metrics: this.#metrics };
-    await servePage(pages, exchange, path, mayReadMetrics);
+    await servePage(pages, exchange, path, admitToMetrics);
   }
 
   #reportFailure(error: unknown, request: IncomingMessage): void {

@@ -1,7 +1,6 @@
 /** Opening what a configuration names. Each engine is loaded only where it is used: the AWS SDK and PostgreSQL's client take longer to load than all the rest. */
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { fileError } from "@signet/images";
+import { fileError, makeFolders } from "@signet/images";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ServerConfig } from "./config.ts";
 import type { Database } from "./db/database.ts";
@@ -49,7 +48,7 @@ export async function openBlobs(config: Pick<ServerConfig, "blobs">): Promise<Bl
 
 async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+    await makeFolders(path, FOLDER_MODE);
   } catch (error) {
     throw fileError(error, path, "write", "data folder");
   }

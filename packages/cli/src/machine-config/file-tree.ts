@@ -2,7 +2,7 @@
 import { lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "@signet/core";
-import { fileError, writeFileAtomic } from "@signet/images";
+import { fileError, makeFolders, writeFileAtomic } from "@signet/images";
 
 /**
  * Writes each file at its path below `folder`; folders on the way are made. No link below the folder is followed.
@@ -13,7 +13,7 @@ export async function writeFileTree(
   files: readonly { readonly path: string; readonly content: Uint8Array }[],
 ): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
     for (const { path, content } of files) {
       const parts = path.split("/").filter((part) => part !== "");
       let place = folder;

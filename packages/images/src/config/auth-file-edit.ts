@@ -1,5 +1,4 @@
 /** Writing credential files: what `login` and `logout` do. What is not touched stays as it is, byte for byte. */
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type JsonNode, type JsonObject, SignetError, concatBytes, encodeBase64 } from "@signet/core";
 import type { Credentials } from "../registry/credentials.ts";
@@ -16,6 +15,7 @@ import {
 } from "./auth-file.ts";
 import { eraseWithCredentialHelper, storeWithCredentialHelper } from "./credential-helper.ts";
 import { fileError } from "./file-error.ts";
+import { makeFolders } from "./folders.ts";
 
 /** Octal permission bits: the owner alone. */
 const AUTH_FILE_MODE = 0o600;
@@ -118,7 +118,7 @@ export async function removeAllCredentials(search: CredentialSearch): Promise<Cr
 
 async function writeAuthFile(path: string, bytes: Uint8Array): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: AUTH_FOLDER_MODE });
+    await makeFolders(dirname(path), AUTH_FOLDER_MODE);
   } catch (error) {
     throw fileError(error, dirname(path), "write", "the folder");
   }

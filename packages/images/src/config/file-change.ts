@@ -1,10 +1,11 @@
 /** Several files changed as one: each is the old or the new one at every moment, in an order that the caller chooses. */
 import type { Stats } from "node:fs";
-import { lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { lstat, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { StoreError } from "@signet/core";
 import { type StagedFile, leftoverOf, stageFile, syncDirectory } from "./atomic-file.ts";
 import { errnoOf, fileError } from "./file-error.ts";
+import { makeFolders } from "./folders.ts";
 
 /** A file that is to be changed. */
 export interface FileChange {
@@ -101,7 +102,7 @@ async function refuseOddFile(target: string, path: string): Promise<void> {
 /** Makes a folder for configuration, with those above it, readable by all. */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o755 });
+    await makeFolders(path, 0o755);
   } catch (error) {
     throw fileError(error, path, "write", "the folder");
   }

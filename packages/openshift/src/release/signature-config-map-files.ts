@@ -1,8 +1,8 @@
 /** ConfigMaps of mirrored signatures as files. */
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Digest } from "@signet/core";
-import { fileError, readFileBounded, writeFileAtomic } from "@signet/images";
+import { fileError, makeFolders, readFileBounded, writeFileAtomic } from "@signet/images";
 import {
   MAX_MANIFEST_FILE_BYTES,
   type UntrustedManifestObject,
@@ -71,7 +71,7 @@ export async function writeSignatureConfigMap(
 
 async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    await makeFolders(folder, FOLDER_MODE);
   } catch (error) {
     throw fileError(error, folder, "write", "folder");
   }

@@ -12,6 +12,7 @@ import {
 import { nodeEngine } from "@signet/core/node-engine";
 import { createHash } from "node:crypto";
 import { ContentError } from "./content-error.ts";
+import { type Described, checkDescriptors } from "./descriptors.ts";
 
 /** Two names of at most 127 characters and the stroke between them (RFC 6838, section 4.2). */
 const MAX_ARTIFACT_TYPE_CHARACTERS = 255;
@@ -26,6 +27,8 @@ export interface ManifestFacts {
   readonly blobs: readonly string[];
   /** Manifests of a list; they may be missing, as in a mirror of some platforms only. */
   readonly children: readonly string[];
+  /** What it says of these blobs, or of these manifests. */
+  readonly descriptors: readonly Described[];
   readonly configDigest: string | undefined;
   readonly subject: string | undefined;
   readonly artifactType: string | undefined;
@@ -38,7 +41,7 @@ export interface ManifestFacts {
  * Reads a manifest as a client pushes it.
  *
  * @param reference the digest that the client names it by, or undefined for a push by tag: then its digest is a sha256
- * @throws ContentError `manifest-invalid` for what is malformed or ambiguous, contradicts its declared type, or is of docker schema 1, which is only read;
+ * @throws ContentError `manifest-invalid` for what is malformed or ambiguous, contradicts itself or its declared type, or is of docker schema 1, which is only read;
  *   `digest-mismatch` when the bytes are not those of `reference`
  */
 export function readManifestFacts(
@@ -58,6 +61,7 @@ export function readManifestFacts(
   const layers: readonly UntrustedDescriptor[] = isImage ? [manifest.config, ...manifest.layers] : [];
   // Layers that may not be distributed name other places to fetch them from; the registry need not have them.
   const own = layers.filter((layer) => layer.urls.length === 0);
+  checkDescriptors(isImage ? layers : manifest.instances);
   return {
     digest,
     mediaType: manifest.mediaType,
@@ -65,6 +69,7 @@ export function readManifestFacts(
     kind: manifest.kind,
     blobs: [...new Set(own.map((layer) => layer.digest))],
     children: isImage ? [] : manifest.instances.map((instance) => instance.digest),
+    descriptors: isImage ? own : manifest.instances,
     configDigest: isImage ? manifest.config.digest : undefined,
     subject: manifest.subject?.digest,
     // OCI distribution 1.1, "Listing Referrers": the config's type stands in where an image manifest names none.

@@ -4,6 +4,7 @@ import { holdTrust } from "../trust/trust-change.ts";
 import { planCarried } from "./carried-index.ts";
 import type { CarriedSignature } from "./carried-signatures.ts";
 import { ContentError } from "./content-error.ts";
+import { checkBlobDescriptors, checkManifestDescriptors } from "./descriptors.ts";
 import { listClosure } from "./closure.ts";
 import type { ManifestFacts } from "./manifest-facts.ts";
 import { factColumns, insertLinks } from "./manifest-links.ts";
@@ -55,7 +56,7 @@ export interface ManifestPut {
  * Stores a manifest, durable when this resolves. With a tag, as a list, or with a subject it makes the repository's next version, together with everything below it
  * that the repository has; by digest alone it stays pending until one of these names it, or until maintenance commits it.
  *
- * @throws ContentError `manifest-blob-unknown` when the repository lacks a blob that the manifest names; `tag-immutable`; `quota-exceeded`; for signatures that it carries
+ * @throws ContentError `manifest-blob-unknown` when the repository lacks a blob that the manifest names; `manifest-invalid` when it says something else of what it names than that is; `tag-immutable`; `quota-exceeded`; for signatures that it carries
  *   `signature-withdrawn`, `signatures-too-many`
  */
 export async function putManifest(database: Database, put: ManifestPut): Promise<void> {
@@ -70,6 +71,8 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
     if (missing !== undefined) {
       throw new ContentError("manifest-blob-unknown", `the repository has no blob ${missing}`, { digest: missing });
     }
+    if (manifest.kind === "image") await checkBlobDescriptors(writer, manifest.descriptors);
+    else await checkManifestDescriptors(writer, repository, manifest.descriptors);
     const isHere = (await listPresent(writer, repository, "manifest", [manifest.digest])).has(manifest.digest);
     await insertManifest(writer, manifest, now);
     const isRoot = put.tags.length > 0 || manifest.kind === "list" || manifest.subject !== undefined;

@@ -57,10 +57,19 @@ export class AccessGate implements Gate {
     return this.#names.get(request);
   }
 
-  /** Whether whoever asks may administer the server. @throws as {@link identify} */
-  async mayAdminister(request: IncomingMessage): Promise<boolean> {
+  /**
+   * Lets those pass who may administer the server.
+   * @param page what they ask for, in words
+   * @throws RegistryError as {@link identify}; `UNAUTHORIZED` without credentials or with a token, `DENIED` with the password of somebody else
+   */
+  async admitAdmin(request: IncomingMessage, page: string): Promise<void> {
     const subject = await this.subjectOf(request, request.headers.authorization);
-    return decideOnServer(subject, "administer").isAllowed;
+    if (decideOnServer(subject, "administer").isAllowed) return;
+    const reason = `${page} are for accounts with the role admin`;
+    // A token may be too small for an account that is large enough.
+    if (subject.account !== null && !subject.isBearer) throw new RegistryError("DENIED", reason);
+    const headers = { "www-authenticate": 'Basic realm="signet", charset="UTF-8"' };
+    throw new RegistryError("UNAUTHORIZED", reason, { headers });
   }
 
   challenge(request: IncomingMessage, needed: readonly Needed[], hadToken: boolean): string {

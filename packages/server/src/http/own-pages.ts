@@ -2,7 +2,6 @@
 import { createHash } from "node:crypto";
 import { openApiDocument } from "../openapi/document.ts";
 import { type CompleteAnswer, type Exchange, answer, answerJson, jsonAnswer, sendAnswer } from "../registry/answer.ts";
-import { RegistryError } from "../registry/registry-error.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import type { OwnPath } from "./own-routes.ts";
 import type { ReadinessCheck } from "./readiness.ts";
@@ -14,13 +13,13 @@ export interface OwnPages {
 
 /**
  * Answers GET or HEAD of one of these pages.
- * @param mayReadMetrics asked for `/metrics` alone
+ * @param admitToMetrics asked for `/metrics` alone; what it throws is thrown
  */
 export async function servePage(
   pages: OwnPages,
   exchange: Exchange,
   path: Exclude<OwnPath, "/token">,
-  mayReadMetrics: () => Promise<boolean>,
+  admitToMetrics: () => Promise<void>,
 ): Promise<void> {
   const headers = { "cache-control": "no-store" };
   switch (path) {
@@ -33,11 +32,7 @@ export async function servePage(
       return sendAnswer(exchange, { ...jsonAnswer({ status: "unready", failed }, headers), status: 503 });
     }
     case "/metrics":
-      if (!(await mayReadMetrics())) {
-        throw new RegistryError("UNAUTHORIZED", "metrics are for accounts with the role admin", {
-          headers: { "www-authenticate": 'Basic realm="signet", charset="UTF-8"' },
-        });
-      }
+      await admitToMetrics();
       return answer(
         exchange,
         200,

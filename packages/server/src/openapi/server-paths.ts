@@ -107,7 +107,7 @@ const metrics: OpenApiObject = {
   tags: ["server"],
   responses: {
     200: mediaAnswer("Prometheus' text form 0.0.4.", "text/plain"),
-    ...failures(401, 429, 500, 503),
+    ...failures(401, 403, 429, 500, 503),
   },
 };
 

@@ -12,6 +12,8 @@ export interface UntrustedDescriptor {
   /** Places outside the registry; used by layers that may not be distributed. Never followed without being asked to. */
   readonly urls: readonly string[];
   readonly annotations: ReadonlyMap<string, string>;
+  /** The content itself in base64, where the manifest holds it. Not decoded, and not held against digest and size. */
+  readonly data?: string;
 }
 
 /** What an image runs on. */
@@ -57,6 +59,7 @@ function readParts(node: JsonNode, path: string): { descriptor: UntrustedDescrip
   if (mediaType === undefined) throw manifestProblem(node, path, `${path} has no mediaType`);
   if (size === undefined) throw manifestProblem(node, path, `${path} has no size`);
   const urls = members.get("urls");
+  const data = members.get("data");
   const descriptor = {
     mediaType,
     digest: readDigest(members.get("digest"), node, `${path}.digest`),
@@ -64,6 +67,7 @@ function readParts(node: JsonNode, path: string): { descriptor: UntrustedDescrip
     urls:
       urls === undefined ? [] : readArray(urls, `${path}.urls`, MAX_URLS).map((url) => readUrl(url, `${path}.urls`)),
     annotations: readAnnotations(members.get("annotations"), `${path}.annotations`),
+    ...(data?.kind === "string" ? { data: data.value } : {}),
   };
   return { descriptor, platform: members.get("platform") };
 }
