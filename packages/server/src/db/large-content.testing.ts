@@ -7,6 +7,9 @@ const IMAGES_A_REPOSITORY = 20;
 /** Milliseconds since 1970 at which everything was stored and touched. */
 export const STORED_AT = 1_700_000_000_000;
 
+/** Bytes that each blob is said to have. */
+export const BLOB_BYTES = 1_000;
+
 /** The texts that the content has, by number. */
 export interface LargeContent {
   readonly repositories: number;
@@ -50,7 +53,7 @@ export async function fillLargeContent(database: Database, images: number): Prom
       select 'team-' || (i % 50) || '/image-' || i, 'push', '', 'private', 'off', '[]', 1000000000000, 10, 10, 1, ${at} from ${series(repositories)}`,
     `insert into distribution (path, repository_id, created_at) select name, id, ${at} from repository`,
     `insert into repository_version (repository_id, number, created_by, complete, created_at) select id, 10, 'ann', 1, ${at} from repository`,
-    `insert into blob (digest, size, location, created_at, touched_at) select ${digest("blob", "i")}, 1000, 'blobs/' || i, ${at}, ${at} from ${series(images * 4)}`,
+    `insert into blob (digest, size, location, created_at, touched_at) select ${digest("blob", "i")}, ${BLOB_BYTES}, 'blobs/' || i, ${at}, ${at} from ${series(images * 4)}`,
     `insert into manifest (digest, media_type, artifact_type, bytes, size, subject_digest, annotations, total_size, created_at, touched_at)
       select ${digest("manifest", "i")}, 'application/vnd.oci.image.manifest.v1+json', case when i % 8 = 6 then 'application/vnd.dev.sigstore.bundle.v0.3+json' end,
       ${bytes}, 2, case when i % 8 = 6 then ${digest("manifest", "i - 2")} end, '{}', 2, ${at}, ${at} from ${all}`,

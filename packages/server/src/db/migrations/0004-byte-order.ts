@@ -25,7 +25,7 @@ export const byteOrdered: Readonly<Record<string, readonly string[]>> = {
   access_token: ["name"],
 };
 
-/** Changes the collations, which builds the indexes of these columns anew; rows and foreign keys stay. Also makes the index by which a repository's paths are found. */
+/** Changes the collations, which builds the indexes of these columns anew; rows and foreign keys stay. Also makes the indexes by which a repository's paths and uploads are found. */
 export async function orderByBytes(db: Kysely<unknown>, kind: DatabaseKind): Promise<void> {
   if (kind === "postgresql") {
     for (const [table, names] of Object.entries(byteOrdered)) {
@@ -34,7 +34,8 @@ export async function orderByBytes(db: Kysely<unknown>, kind: DatabaseKind): Pro
       await sql`alter table ${sql.table(table)} ${sql.join(changes)}`.execute(db);
     }
   }
-  await db.schema.createIndex("distribution_repository_id").on("distribution").columns(["repository_id"]).execute();
+  for (const table of ["distribution", "upload"])
+    await db.schema.createIndex(`${table}_repository_id`).on(table).columns(["repository_id"]).execute();
   // What was known of the columns' values is gone with the collation: without it the first requests would be planned for empty tables.
   if (kind === "postgresql") await sql.raw(`analyze ${Object.keys(byteOrdered).join(", ")}`).execute(db);
 }

@@ -6,6 +6,7 @@ import { byteOrdered } from "./0004-byte-order.ts";
 /** As migration 0003 left it. */
 export async function undoByteOrder(writer: Writer, kind: DatabaseKind): Promise<void> {
   await sql`drop index distribution_repository_id`.execute(writer);
+  await sql`drop index upload_repository_id`.execute(writer);
   for (const [table, names] of kind === "sqlite" ? [] : Object.entries(byteOrdered)) {
     for (const name of names)
       await sql`alter table ${sql.table(table)} alter column ${sql.ref(name)} type text collate "default"`.execute(
