@@ -15,8 +15,11 @@ const PORT = 5432;
 const USER = "postgres";
 
 export interface Postgresql extends AsyncDisposable {
-  /** Makes an empty database and returns its URL, which leads over a socket in a folder that only the server's user may enter. */
-  makeDatabase(): Promise<string>;
+  /**
+   * Makes an empty database and returns its URL, which leads over a socket in a folder that only the server's user may enter.
+   * @param icuLocale how it sorts text, such as `en-US`; default: by bytes. From PostgreSQL 15 on
+   */
+  makeDatabase(icuLocale?: string): Promise<string>;
   /** Stops the server at once, and removes all its data. */
   dispose(): Promise<void>;
 }
@@ -77,9 +80,11 @@ async function startCluster(dir: TempDir, programs: string, account: Account | u
     `postgresql://${USER}@localhost:${PORT}/${database}?host=${encodeURIComponent(dir.path)}`;
   let count = 0;
   return {
-    makeDatabase: async () => {
+    makeDatabase: async (icuLocale) => {
       const name = `test_${(count += 1)}`;
-      await runChecked(join(programs, "createdb"), ["--maintenance-db", urlOf(USER), name]);
+      const locale =
+        icuLocale === undefined ? [] : ["--template=template0", "--locale-provider=icu", `--icu-locale=${icuLocale}`];
+      await runChecked(join(programs, "createdb"), ["--maintenance-db", urlOf(USER), ...locale, name]);
       return urlOf(name);
     },
     dispose,

@@ -221,13 +221,14 @@ async function* checkImages(database: Database): AsyncGenerator<Finding> {
     ["tag", "tag", "key"],
     ["signature", "signature", "digest"],
   ] as const) {
+    // With `offset` PostgreSQL asks for each row by its whole key. Else it reads all manifests of the repository for each, which it believes to be as many as an average one has.
     const { rows } = await sql<UnitRow & { manifest_digest: string }>`
       select m.repository_id, m.unit_kind, m.unit_key, u.manifest_digest
       from membership m join ${sql.table(table)} u on ${sql.ref(`u.${key}`)} = m.unit_key
       where m.unit_kind = ${kind} and m.version_removed is null
       and ${kind === "signature" ? sql`u.format = 'simple-signing'` : sql`1 = 1`}
       and not exists (select 1 from membership h where h.repository_id = m.repository_id and h.unit_kind = 'manifest'
-        and h.unit_key = u.manifest_digest and h.version_removed is null)`.execute(database.read);
+        and h.unit_key = u.manifest_digest and h.version_removed is null limit 1 offset 0)`.execute(database.read);
     for (const row of rows) {
       yield finding("reference-dangling", row, `the ${kind}'s manifest ${row.manifest_digest} is not in the version`);
     }
@@ -240,9 +241,9 @@ async function* checkCarriers(database: Database): AsyncGenerator<Finding> {
     select m.repository_id, m.unit_kind, m.unit_key
     from membership m join signature s on s.digest = m.unit_key
     where m.unit_kind = 'signature' and m.version_removed is null and s.format <> 'simple-signing'
-    and not exists (select 1 from signature_carrier c join membership h on h.repository_id = c.repository_id
+    and not exists (select 1 from signature_carrier c cross join membership h where h.repository_id = c.repository_id
       and h.unit_kind = c.unit_kind and h.unit_key = c.unit_key and h.version_removed is null
-      where c.repository_id = m.repository_id and c.signature_digest = m.unit_key)`.execute(database.read);
+      and c.repository_id = m.repository_id and c.signature_digest = m.unit_key)`.execute(database.read);
   for (const row of rows) yield finding("reference-dangling", row, "no manifest of the version carries the signature");
 }
 

@@ -18,6 +18,8 @@ export const DEFAULT_GRACE_MS: number = 60 * 60 * 1_000;
 const UPLOAD_TIME_MS = 24 * 60 * 60 * 1_000;
 /** Rows of one transaction: some milliseconds, so that pushes hardly wait. */
 const BATCH = 500;
+/** Rows that one transaction looks at, most of which are held: some milliseconds. */
+const WINDOW = 2_000;
 
 /** What a collection did. */
 export interface Collected {
@@ -53,33 +55,16 @@ export async function collectGarbage(
   const before = now - (options.graceMs ?? DEFAULT_GRACE_MS);
   const committedManifests = await settlePending(database, before, now, signal);
   const expiredUploads = await expireUploads(database, store, now - UPLOAD_TIME_MS, signal);
-  const count = async (kind: UnitKind): Promise<number> => (await deleteUnheld(database, kind, before)).length;
-  await repeat(signal, () => count("tag"));
-  const signatures = await repeat(signal, () => count("signature"));
-  const manifests = await repeat(signal, () => count("manifest"));
+  await deleteUnheld(database, "tag", before, signal);
+  const signatures = await deleteUnheld(database, "signature", before, signal);
+  const manifests = await deleteUnheld(database, "manifest", before, signal);
   let bytes = 0;
-  const blobs = await repeat(signal, async () => {
-    const gone = await deleteUnheld(database, "blob", before);
-    for (const { location, size } of gone) {
-      await store.remove(location);
-      bytes += size;
-    }
-    return gone.length;
+  const blobs = await deleteUnheld(database, "blob", before, signal, async ({ location, size }) => {
+    await store.remove(location);
+    bytes += size;
   });
   const strays = options.withStrays ? await removeStrays(database, store, before - UPLOAD_TIME_MS, signal) : 0;
   return { committedManifests, expiredUploads, manifests, signatures, blobs, bytes, strays };
-}
-
-async function repeat(signal: AbortSignal | undefined, batch: () => Promise<number>): Promise<number> {
-  let total = 0;
-  for (;;) {
-    signal?.throwIfAborted();
-    const count = await batch();
-    total += count;
-    // SQLite answers without ever going through the event loop: requests must come between two batches.
-    await setImmediate();
-    if (count < BATCH) return total;
-  }
 }
 
 /**
@@ -191,24 +176,63 @@ const unitTables = {
   tag: { table: "tag", key: "key", returns: ["key"] },
 } as const satisfies Record<UnitKind, { table: string; key: string; returns: readonly string[] }>;
 
+interface UnheldRow {
+  readonly location: string;
+  readonly size: number;
+}
+
 /**
- * Deletes a batch of rows that nothing holds. The age is compared twice: a row that another transaction touches meanwhile is looked at again by PostgreSQL when that
- * one has committed, and then is young; what held it then is in no snapshot yet.
+ * Deletes the rows of one kind that nothing holds, by windows of their keys, each a transaction: in a large registry nearly all is held, and to look through it takes seconds.
+ * @param remove is told of each row, once it is gone for good
+ * @returns how many they were
  */
 async function deleteUnheld(
   database: Database,
   kind: UnitKind,
   before: number,
-): Promise<readonly { readonly location: string; readonly size: number }[]> {
+  signal: AbortSignal | undefined,
+  remove?: (row: UnheldRow) => Promise<void>,
+): Promise<number> {
+  const { table, key } = unitTables[kind];
+  let count = 0;
+  for (let after: string | undefined = ""; after !== undefined;) {
+    signal?.throwIfAborted();
+    const { rows }: { rows: readonly { key: string }[] } = await sql<{ key: string }>`
+      select ${sql.ref(key)} as key from ${sql.table(table)} where ${sql.ref(key)} > ${after}
+      order by ${sql.ref(key)} limit 1 offset ${WINDOW - 1}`.execute(database.read);
+    const last: string | undefined = rows[0]?.key;
+    const gone = await deleteWindow(database, kind, before, after, last);
+    for (const row of gone) await remove?.(row);
+    count += gone.length;
+    after = last;
+    // SQLite answers without ever going through the event loop: requests must come between two windows.
+    await setImmediate();
+  }
+  return count;
+}
+
+/**
+ * Deletes what nothing holds of the rows behind one key, up to another where there is one. The age is compared twice: a row that another transaction touches meanwhile is looked at again by
+ * PostgreSQL when that one has committed, and then is young; what held it then is in no snapshot yet.
+ */
+async function deleteWindow(
+  database: Database,
+  kind: UnitKind,
+  before: number,
+  after: string,
+  last: string | undefined,
+): Promise<readonly UnheldRow[]> {
   const { table, key, returns } = unitTables[kind];
   const unheld = sql`
     select ${sql.ref(`${table}.${key}`)} from ${sql.table(table)}
-    where touched_at < ${before}
+    where ${sql.ref(`${table}.${key}`)} > ${after}
+    and ${last === undefined ? sql`1 = 1` : sql`${sql.ref(`${table}.${key}`)} <= ${last}`}
+    and touched_at < ${before}
     and not exists (select 1 from membership where unit_kind = ${kind} and unit_key = ${sql.ref(`${table}.${key}`)})
     and not exists (select 1 from pending where unit_kind = ${kind} and unit_key = ${sql.ref(`${table}.${key}`)})
-    limit ${BATCH}`;
+    limit ${WINDOW}`;
   return await database.write(async (writer) => {
-    const { rows } = await sql<{ location: string; size: number }>`
+    const { rows } = await sql<UnheldRow>`
       delete from ${sql.table(table)}
       where ${sql.ref(key)} in (${unheld}) and touched_at < ${before}
       returning ${sql.join(returns.map((column) => sql.ref(column)))}`.execute(writer);

@@ -115,8 +115,9 @@ export async function deleteBlob(
 async function listTagKeys(writer: Writer, repository: LockedRepository, digest: string): Promise<string[]> {
   const rows = await writer
     .selectFrom("tag")
-    .innerJoin("membership", "membership.unit_key", "tag.key")
+    .crossJoin("membership")
     .select("tag.key")
+    .whereRef("membership.unit_key", "=", "tag.key")
     .where("tag.manifest_digest", "=", digest)
     .where("membership.repository_id", "=", repository.id)
     .where("membership.unit_kind", "=", "tag")
@@ -134,9 +135,10 @@ async function listReaching(writer: Writer, repository: LockedRepository, digest
     for (const batch of batches(newest)) {
       const rows = await writer
         .selectFrom("manifest_child")
-        .innerJoin("membership", "membership.unit_key", "manifest_child.manifest_digest")
+        .crossJoin("membership")
         .select("manifest_child.manifest_digest")
         .distinct()
+        .whereRef("membership.unit_key", "=", "manifest_child.manifest_digest")
         .where("manifest_child.child_digest", "in", batch)
         .where("membership.repository_id", "=", repository.id)
         .where("membership.unit_kind", "=", "manifest")
@@ -153,8 +155,9 @@ async function listReaching(writer: Writer, repository: LockedRepository, digest
 async function listSignatureKeys(writer: Writer, repository: LockedRepository, digest: string): Promise<string[]> {
   const rows = await writer
     .selectFrom("signature")
-    .innerJoin("membership", "membership.unit_key", "signature.digest")
+    .crossJoin("membership")
     .select("signature.digest")
+    .whereRef("membership.unit_key", "=", "signature.digest")
     .where("signature.manifest_digest", "=", digest)
     .where("signature.format", "=", "simple-signing")
     .where("membership.repository_id", "=", repository.id)
@@ -186,23 +189,27 @@ async function findUser(
 ): Promise<string | undefined> {
   const member = await writer
     .selectFrom("manifest_blob")
-    .innerJoin("membership", "membership.unit_key", "manifest_blob.manifest_digest")
+    .crossJoin("membership")
     .select("manifest_blob.manifest_digest")
+    .whereRef("membership.unit_key", "=", "manifest_blob.manifest_digest")
     .where("manifest_blob.blob_digest", "=", blob)
     .where("manifest_blob.manifest_digest", "!=", except)
     .where("membership.repository_id", "=", repository.id)
     .where("membership.unit_kind", "=", "manifest")
     .where(inVersion(repository.latestVersion))
+    .limit(1)
     .executeTakeFirst();
   if (member !== undefined) return member.manifest_digest;
   const pending = await writer
     .selectFrom("manifest_blob")
-    .innerJoin("pending", "pending.unit_key", "manifest_blob.manifest_digest")
+    .crossJoin("pending")
     .select("manifest_blob.manifest_digest")
+    .whereRef("pending.unit_key", "=", "manifest_blob.manifest_digest")
     .where("manifest_blob.blob_digest", "=", blob)
     .where("manifest_blob.manifest_digest", "!=", except)
     .where("pending.repository_id", "=", repository.id)
     .where("pending.unit_kind", "=", "manifest")
+    .limit(1)
     .executeTakeFirst();
   return pending?.manifest_digest;
 }

@@ -7,7 +7,12 @@ import { forgetCarriers } from "./carrier-rows.ts";
 import type { HeldVersion, LockedRepository } from "./repositories.ts";
 import { type Unit, batches } from "./units.ts";
 
-/** The condition that a row of `membership` is in a version. */
+/**
+ * The condition that a row of `membership` is in a version.
+ *
+ * A query that joins `membership` to the rows of an image, of a few out of very many, says `cross join` and the keys in `where`: SQLite joins in that order, and would else begin with all that the
+ * repository holds. To PostgreSQL it is the same as `join`.
+ */
 export function inVersion(version: number): RawBuilder<SqlBool> {
   return sql<SqlBool>`membership.version_added <= ${version} and (membership.version_removed is null or membership.version_removed > ${version})`;
 }

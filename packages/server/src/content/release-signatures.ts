@@ -57,10 +57,11 @@ async function listHolders(reader: Reader, manifest: string, last: string, limit
     select distinct distribution.path, repository.id as "repositoryId", repository.visibility,
       coalesce(distribution.version, repository.latest_version) as version
     from signature
-    join membership on membership.unit_kind = 'signature' and membership.unit_key = signature.digest
+    cross join membership
     join repository on repository.id = membership.repository_id
     join distribution on distribution.repository_id = repository.id
-    where signature.manifest_digest = ${manifest} and signature.format = 'simple-signing' and distribution.path > ${last}
+    where membership.unit_kind = 'signature' and membership.unit_key = signature.digest
+      and signature.manifest_digest = ${manifest} and signature.format = 'simple-signing' and distribution.path > ${last}
       and membership.version_added <= coalesce(distribution.version, repository.latest_version)
       and (membership.version_removed is null
         or membership.version_removed > coalesce(distribution.version, repository.latest_version))
@@ -72,13 +73,14 @@ async function listHolders(reader: Reader, manifest: string, last: string, limit
 async function listDigests(reader: Reader, manifest: string, holders: readonly Holder[]): Promise<readonly string[]> {
   const rows = await reader
     .selectFrom("signature")
-    .innerJoin("membership", "membership.unit_key", "signature.digest")
+    .crossJoin("membership")
     .innerJoin("signature_arrival", (join) =>
       join
         .onRef("signature_arrival.signature_digest", "=", "signature.digest")
         .onRef("signature_arrival.repository_id", "=", "membership.repository_id"),
     )
     .select(["signature.digest", "membership.repository_id", "membership.version_added", "membership.version_removed"])
+    .whereRef("membership.unit_key", "=", "signature.digest")
     .where("signature.manifest_digest", "=", manifest)
     .where("signature.format", "=", "simple-signing")
     .where("membership.unit_kind", "=", "signature")

@@ -63,13 +63,11 @@ export async function listUncarried(
     for (const batch of batches(leaving.filter((unit) => unit.kind === kind).map((unit) => unit.key))) {
       const rows = await writer
         .selectFrom("signature_carrier")
-        .innerJoin("membership", (join) =>
-          join
-            .onRef("membership.repository_id", "=", "signature_carrier.repository_id")
-            .onRef("membership.unit_key", "=", "signature_carrier.signature_digest"),
-        )
-        .select("signature_carrier.signature_digest")
-        .distinct()
+        .crossJoin("membership")
+        // The second column is of no use here: without it the primary key holds all that is asked for, and SQLite would look through all carriers of the repository there.
+        .select(["signature_carrier.signature_digest", "signature_carrier.image_digest"])
+        .whereRef("membership.repository_id", "=", "signature_carrier.repository_id")
+        .whereRef("membership.unit_key", "=", "signature_carrier.signature_digest")
         .where("signature_carrier.repository_id", "=", repository.id)
         .where("signature_carrier.unit_kind", "=", kind)
         .where("signature_carrier.unit_key", "in", batch)

@@ -98,7 +98,7 @@ async function readFacts(
     ) as named)`;
   const ofManifest = sql<SqlBool>`membership.unit_key in (
     select digest from signature where manifest_digest = ${manifest ?? ""} and format = 'simple-signing'
-    union select signature_digest from ${carrying(repositoryId, version, among)})`;
+    union all select signature_digest from ${carrying(repositoryId, version, among)})`;
   const rows = await reader
     .selectFrom("membership")
     .innerJoin("signature", "signature.digest", "membership.unit_key")

@@ -95,13 +95,14 @@ export async function listSignatures(
 ): Promise<readonly StoredSignature[]> {
   return await reader
     .selectFrom("signature")
-    .innerJoin("membership", "membership.unit_key", "signature.digest")
+    .crossJoin("membership")
     .innerJoin("signature_arrival", (join) =>
       join
         .onRef("signature_arrival.signature_digest", "=", "signature.digest")
         .onRef("signature_arrival.repository_id", "=", "membership.repository_id"),
     )
     .select(["signature.digest", "signature_arrival.name", "signature.bytes"])
+    .whereRef("membership.unit_key", "=", "signature.digest")
     .where("signature.manifest_digest", "=", manifestDigest)
     .where("signature.format", "=", "simple-signing")
     .where("membership.repository_id", "=", served.repositoryId)

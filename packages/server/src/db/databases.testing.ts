@@ -15,7 +15,12 @@ export interface DatabaseUnderTest {
 }
 
 /** Makes an empty database, or skips the test where PostgreSQL is missing (with CI=true it fails) and returns undefined. Removed when the test ends. */
-export type MakeDatabase = (t: TestContext) => Promise<DatabaseUnderTest | undefined>;
+export type MakeDatabase = (t: TestContext, options?: DatabaseOptions) => Promise<DatabaseUnderTest | undefined>;
+
+export interface DatabaseOptions {
+  /** How PostgreSQL sorts text where nothing else is said, such as `en-US`; default: by bytes. */
+  readonly icuLocale?: string;
+}
 
 /**
  * Declares `suite` twice, once for each engine. PostgreSQL is started at the first test that asks for it, once a file.
@@ -37,7 +42,7 @@ export function forEachDatabase(suite: (make: MakeDatabase, kind: DatabaseKind) 
 export function databaseMaker(kind: DatabaseKind): MakeDatabase {
   let server: Promise<Postgresql> | undefined;
   after(async () => (await server)?.dispose());
-  return async (t) => {
+  return async (t, { icuLocale } = {}) => {
     if (kind === "postgresql" && requireTool(t, "postgres") === undefined) return undefined;
     const dir = makeTempDir("signet-db-");
     const opened: Database[] = [];
@@ -46,7 +51,7 @@ export function databaseMaker(kind: DatabaseKind): MakeDatabase {
       dir.dispose();
     });
     const place =
-      kind === "sqlite" ? dir.join("signet.db") : await (await (server ??= startPostgresql())).makeDatabase();
+      kind === "sqlite" ? dir.join("signet.db") : await (await (server ??= startPostgresql())).makeDatabase(icuLocale);
     return {
       kind,
       place,

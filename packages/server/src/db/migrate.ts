@@ -6,6 +6,7 @@ import type { DatabaseKind } from "./database.ts";
 import { createRegistryTables } from "./migrations/0001-registry.ts";
 import { separateSignatureArrivals } from "./migrations/0002-signature-arrivals.ts";
 import { listSignatureCarriers } from "./migrations/0003-signature-carriers.ts";
+import { orderByBytes } from "./migrations/0004-byte-order.ts";
 import type { Schema } from "./schema.ts";
 
 interface Migration {
@@ -18,10 +19,16 @@ const migrations: readonly Migration[] = [
   { name: "0001-registry", run: createRegistryTables },
   { name: "0002-signature-arrivals", run: separateSignatureArrivals },
   { name: "0003-signature-carriers", run: listSignatureCarriers },
+  { name: "0004-byte-order", run: orderByBytes },
 ];
 
 /** Any number, the same for every process: the advisory lock under which PostgreSQL's tables change. */
 const MIGRATION_LOCK = 7_253_011;
+/**
+ * Milliseconds for one statement of a migration, and for the wait until another process has done its own: an index of a hundred million rows is built in less. The limit of
+ * requests would leave a large database without a way forward.
+ */
+const MIGRATION_TIMEOUT_MS = 60 * 60 * 1_000;
 
 /**
  * Brings the tables up to date; safe when several processes start at once.
@@ -30,7 +37,10 @@ const MIGRATION_LOCK = 7_253_011;
 export async function migrate(db: Kysely<Schema>, kind: DatabaseKind): Promise<void> {
   await db.transaction().execute(async (transaction) => {
     const writer = transaction as unknown as Kysely<unknown>;
-    if (kind === "postgresql") await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(writer);
+    if (kind === "postgresql") {
+      await sql.raw(`set local statement_timeout = ${MIGRATION_TIMEOUT_MS}`).execute(writer);
+      await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(writer);
+    }
     await sql`create table if not exists migration (position integer primary key, name text not null)`.execute(writer);
     const done = await sql<{ name: string }>`select name from migration order by position`.execute(writer);
     done.rows.forEach(({ name }, position) => {

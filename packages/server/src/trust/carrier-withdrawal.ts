@@ -23,17 +23,15 @@ export async function removeCarriers(writer: Writer, signature: string, { by, no
       latestVersion = await commitVersion(writer, repository, { add: [], remove }, by, now);
       // Versions that are pinned lose it as well, with every tag that ever named it.
       const tags = writer.selectFrom("tag").select("key").where("manifest_digest", "=", digest);
-      const gone = await writer
+      const held = writer
         .deleteFrom("membership")
         .where("repository_id", "=", repositoryId)
-        .where((expression) =>
-          expression.or([
-            expression.and([expression("unit_kind", "=", "manifest"), expression("unit_key", "=", digest)]),
-            expression.and([expression("unit_kind", "=", "tag"), expression("unit_key", "in", tags)]),
-          ]),
-        )
-        .returning(["unit_kind", "unit_key"])
-        .execute();
+        .returning(["unit_kind", "unit_key"]);
+      // Two statements: with `or`, SQLite goes through all that the repository holds.
+      const gone = [
+        ...(await held.where("unit_kind", "=", "manifest").where("unit_key", "=", digest).execute()),
+        ...(await held.where("unit_kind", "=", "tag").where("unit_key", "in", tags).execute()),
+      ];
       const units = gone.map((one) => ({ kind: one.unit_kind, key: one.unit_key }));
       await forgetCarriers(writer, repositoryId, units);
     }

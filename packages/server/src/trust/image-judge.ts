@@ -181,9 +181,10 @@ export class ImageJudge {
     const rows = await this.#database.read
       .selectFrom("manifest_child")
       .innerJoin("signature", "signature.manifest_digest", "manifest_child.manifest_digest")
-      .innerJoin("membership", "membership.unit_key", "signature.digest")
+      .crossJoin("membership")
       .select("manifest_child.manifest_digest")
       .distinct()
+      .whereRef("membership.unit_key", "=", "signature.digest")
       .where("manifest_child.child_digest", "=", digest)
       .where("signature.format", "=", "simple-signing")
       .where("membership.repository_id", "=", served.repositoryId)

@@ -15,7 +15,7 @@ forEachDatabase((make) => {
     await pushImage(database, "team/two", 1);
     const bytes = await (await makeSigner()).sign(image.bytes, "r.example.com/team:1");
     for (const path of ["team/one", "team/two"]) await storeSignature(database, path, image.digest, bytes);
-    await database.write(undoSignatureArrivals);
+    await database.write((writer) => undoSignatureArrivals(writer, database.kind));
     const again = await place.open();
     for (const path of ["team/one", "team/two"]) {
       const served = await findServed(again.read, path);

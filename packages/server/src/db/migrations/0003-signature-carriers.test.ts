@@ -60,7 +60,7 @@ forEachStorage(
           .execute();
       const noted = await rows(before.database);
       assert.equal(noted.length, 2 + 4 + 2 + 1);
-      await before.database.write(undoSignatureCarriers);
+      await before.database.write((writer) => undoSignatureCarriers(writer, before.database.kind));
 
       const after = await storage.open();
       assert.deepEqual(await rows(after.database), noted);
