@@ -6,6 +6,7 @@ import type { DatabaseKind } from "./database.ts";
 import { createRegistryTables } from "./migrations/0001-registry.ts";
 import { separateSignatureArrivals } from "./migrations/0002-signature-arrivals.ts";
 import { listSignatureCarriers } from "./migrations/0003-signature-carriers.ts";
+import { keepRecordedVerifications } from "./migrations/0005-recorded-verifications.ts";
 import type { Schema } from "./schema.ts";
 
 interface Migration {
@@ -18,6 +19,7 @@ const migrations: readonly Migration[] = [
   { name: "0001-registry", run: createRegistryTables },
   { name: "0002-signature-arrivals", run: separateSignatureArrivals },
   { name: "0003-signature-carriers", run: listSignatureCarriers },
+  { name: "0005-recorded-verifications", run: keepRecordedVerifications },
 ];
 
 /** Any number, the same for every process: the advisory lock under which PostgreSQL's tables change. */
