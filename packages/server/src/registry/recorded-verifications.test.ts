@@ -183,7 +183,7 @@ forEachStorage(
       const { registry, image, ask } = bench;
       const signature = await bench.push("team/app");
       const none = digestOf("none");
-      const at = (image: string, of?: string, path = "team/app"): string => verificationsOf(path, image, of);
+      const at = (of: string, one?: string, path = "team/app"): string => verificationsOf(path, of, one);
       for (const [method, place, body, status, code] of [
         ["PUT", at(image.digest, signature, "team/none"), accepted, 405, "UNSUPPORTED"],
         ["POST", at(image.digest), accepted, 405, "UNSUPPORTED"],

@@ -67,7 +67,7 @@ export async function openVerificationBench(
   const registry = await serveRegistry(undefined, options, storage);
   const [image, signer] = [await buildTestImage(), await makeSigner(undefined, Date.now())];
   const sign = (of = image): Promise<Uint8Array> => signer.sign(of.manifest, "registry.example.com/team/app:1");
-  const ask: VerificationBench["ask"] = (method, path, account = "ann", body = undefined) =>
+  const ask: VerificationBench["ask"] = (method, path, account = "ann", body?: unknown) =>
     registry.request(method, path, typeof body === "object" ? JSON.stringify(body) : (body as string | undefined), {
       "x-test-account": account,
     });
@@ -77,7 +77,7 @@ export async function openVerificationBench(
     signer,
     sign,
     ask,
-    push: async (path, bytes = undefined, of = image) => {
+    push: async (path, bytes, of = image) => {
       const signature = bytes ?? (await sign(of));
       await pushTestImage(httpPushTarget(registry.url), `${path}:1`, of);
       const { status, text } = await putSignature(registry, path, of, signature);
