@@ -57,6 +57,26 @@ forEachStorage(
       );
     });
 
+    test("a repository may be called like the words of the path", async (t) => {
+      await using bench = (await openVerificationBench(t, make))!;
+      if (bench === undefined) return;
+      const { image, ask, record, list } = bench;
+      const bytes = await bench.sign();
+      const paths = ["signatures", "verifications", "a/signatures", "a/verifications", "a/verifications/signatures"];
+      for (const path of [...paths, "signatures/verifications"]) {
+        const signature = await bench.push(path, bytes);
+        await record(signature, accepted, "ann", path);
+        assert.equal((await list(undefined, path)).length, 1);
+        assert.equal((await list(signature, path)).length, 1);
+        const answer = await ask("GET", `/extensions/v2/${path}/signatures/${image.digest}`);
+        assert.equal((JSON.parse(answer.text) as { signatures: unknown[] }).signatures.length, 1, path);
+        assert.equal((await ask("GET", `/extensions/v2/${path}/signatures`)).status, 200);
+        const [{ name }] = (JSON.parse(answer.text) as { signatures: [{ name: string }] }).signatures;
+        const place = `/extensions/v2/${path}/signatures/${image.digest}/${name.split("@")[1]}`;
+        assert.equal((await ask("DELETE", place)).status, 204);
+      }
+    });
+
     test("each takes back its own, or that of another one by name; what others said stays", async (t) => {
       await using bench = (await openVerificationBench(t, make))!;
       if (bench === undefined) return;

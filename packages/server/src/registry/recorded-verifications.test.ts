@@ -1,7 +1,7 @@
 /** Results that auditors record: kept with their history, bounded, strict in what is taken, and without a say in any verdict of the server. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { httpPushTarget, pushTestAttachments } from "@signet/testkit";
+import { buildTestImage, httpPushTarget, pushTestAttachments } from "@signet/testkit";
 import { verifyAuditLog } from "../audit/audit-verification.ts";
 import { MAX_AUDITORS, MAX_KEPT_RESULTS } from "../content/recorded-verifications.ts";
 import { changeRepositorySettings } from "../content/repository-settings.ts";
@@ -183,6 +183,9 @@ forEachStorage(
       const { registry, image, ask } = bench;
       const signature = await bench.push("team/app");
       const none = digestOf("none");
+      // In the repository, and of another image.
+      const another = await buildTestImage({ seed: 9 });
+      const ofAnother = await bench.push("team/app", undefined, another);
       const at = (of: string, one?: string, path = "team/app"): string => verificationsOf(path, of, one);
       for (const [method, place, body, status, code] of [
         ["PUT", at(image.digest, signature, "team/none"), accepted, 405, "UNSUPPORTED"],
@@ -194,6 +197,9 @@ forEachStorage(
         ["POST", at(none, none), "{", 400, "VERIFICATION_INVALID"],
         ["POST", at(none, signature), accepted, 404, "MANIFEST_UNKNOWN"],
         ["POST", at(image.digest, none), accepted, 404, "SIGNATURE_INVALID"],
+        ["POST", at(image.digest, ofAnother), accepted, 404, "SIGNATURE_INVALID"],
+        ["POST", at(another.digest, signature), accepted, 404, "SIGNATURE_INVALID"],
+        ["GET", at(another.digest, signature), undefined, 404, "SIGNATURE_INVALID"],
         ["GET", at(none), undefined, 404, "MANIFEST_UNKNOWN"],
         ["GET", at(image.digest, none), undefined, 404, "SIGNATURE_INVALID"],
         ["DELETE", at(none), undefined, 404, "MANIFEST_UNKNOWN"],
