@@ -524,8 +524,9 @@ export const errorTable = {
   },
   "server-missing": {
     kind: "store",
-    meaning: "What was asked for is kept by a Signet server, and there is none.",
-    remedy: "Leave the option out; the verdict itself needs no server.",
+    meaning:
+      "What was asked for is kept by a Signet server, and the registry is none, or one of a version before that.",
+    remedy: "Name the image at a Signet server, or leave the option out; the verdict itself needs no server.",
   },
   "short-name-ambiguous": {
     kind: "usage",

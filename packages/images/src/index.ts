@@ -152,6 +152,7 @@ export type { ManifestName } from "./registry/manifests.ts";
 export type { Ping } from "./registry/ping.ts";
 export type { Clock } from "./registry/retry.ts";
 export type { ApiSignature, ApiSignatureList } from "./registry/signatures-api.ts";
+export type { VerificationResult } from "./registry/verifications-api.ts";
 export { extensionStore } from "./stores/extension-store.ts";
 export type { Credentials } from "./registry/credentials.ts";
 export type { DockerOptions } from "./transports/docker.ts";

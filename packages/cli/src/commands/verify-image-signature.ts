@@ -25,6 +25,7 @@ import { usage } from "../command-line/parse.ts";
 import { registryOptions } from "../command-line/registry-options.ts";
 import { openImageAccess } from "../images/image-access.ts";
 import type { Runtime } from "../runtime.ts";
+import { type ResultKeeper, makeResult, openResultKeeper } from "../signatures/result-recording.ts";
 
 const name = "verify-image-signature";
 
@@ -59,12 +60,12 @@ const insecureOption: FlagOption = {
 const saveOption: FlagOption = {
   kind: "flag",
   name: "save",
-  summary: "Keep the result at a Signet server, which this version does not have",
+  summary: "Record each result at the Signet server that IMAGE names, in the name of who is logged in",
 };
 const removeAllOption: FlagOption = {
   kind: "flag",
   name: "remove-all",
-  summary: "Remove all results that a Signet server keeps, which this version does not have",
+  summary: "Take back the results that this account recorded of the image; the signatures stay",
 };
 
 export const command: Command = {
@@ -72,6 +73,7 @@ export const command: Command = {
   summary: "Verify the signatures of an image as oc adm verify-image-signature does",
   description: [
     "Fetches the manifest of IMAGE and judges each signature that is stored for it: by the public keys, for its digest, and for the expected identity. Signatures are read from where they are kept for that image: the registry's signatures API, or the lookaside store that registries.d names. Of a manifest list the list itself is judged.",
+    "With --save each result, good or bad, is recorded at the Signet server in IMAGE, where it takes the place of the last one that this account recorded of that signature: with a wrong key or identity the status there becomes rejected. It needs the role auditor. No pull policy of the server goes by it. --remove-all clears the status instead and verifies nothing: what this account recorded of all signatures of IMAGE. oc deletes the signatures themselves.",
     "The exit status is 0 when at least one signature is good, 1 when none is, 2 when it could not be told. oc exits with 0 whatever it finds.",
   ],
   arguments: [
@@ -96,12 +98,19 @@ export const command: Command = {
       line: "signet verify-image-signature registry.redhat.io/ubi9@sha256:0da6316466d60a3a4535d5fed3589feb0391989982fba59d47d4c729912d6363 --expected-identity=registry.redhat.io/ubi9:latest",
       purpose: "By Red Hat's keys of this machine",
     },
+    {
+      line: "signet verify-image-signature registry.example.com/team/app:1 --expected-identity=registry.example.com/team/app:1 --public-key key.pub --save",
+      purpose: "Let the server's readers see who found what",
+    },
   ],
   async run(given, runtime) {
     const invocation = withInsecure(given);
-    refuseServerOptions(invocation);
-    const identity = readIdentity(invocation.get(expectedIdentityOption));
     const [image] = invocation.arguments as [string];
+    if (isRemoval(invocation)) {
+      const place = readImage(image, invocation.get(registryUrlOption));
+      return removeResults(image, place, invocation, runtime);
+    }
+    const identity = readIdentity(invocation.get(expectedIdentityOption));
     const place = readImage(image, invocation.get(registryUrlOption));
     const { readInput } = await import("../terminal/input.ts");
     const keyFile = invocation.get(publicKeyOption) ?? DEFAULT_PUBLIC_KEY;
@@ -124,16 +133,13 @@ function withInsecure(invocation: Invocation): Invocation {
   return { arguments: invocation.arguments, get: get as Invocation["get"] };
 }
 
-/** Before anything else is done: nobody must believe that a result was kept. */
-function refuseServerOptions(invocation: Invocation): void {
-  if (invocation.get(removeAllOption) && invocation.get(expectedIdentityOption) !== undefined)
+/** Whether results are to be taken back and nothing verified. */
+function isRemoval(invocation: Invocation): boolean {
+  if (!invocation.get(removeAllOption)) return false;
+  if (invocation.get(expectedIdentityOption) !== undefined)
     throw usage("the --expected-identity cannot be used when removing all verifications", name);
-  const option = [saveOption, removeAllOption].find((candidate) => invocation.get(candidate));
-  if (option === undefined) return;
-  throw new StoreError("server-missing", `--${option.name} needs a Signet server, which this version does not have`, {
-    side: "destination",
-    hint: `leave --${option.name} out; nothing was verified or changed`,
-  });
+  if (invocation.get(saveOption)) throw usage("--save and --remove-all contradict each other", name);
+  return true;
 }
 
 /** As oc reads it: a name alone stands for its tag latest. */
@@ -204,8 +210,13 @@ async function verify(question: Question, invocation: Invocation, runtime: Runti
   await using access = await openImageAccess(invocation, registryOptions, runtime);
   await using source = await openImageSource(await parseImageName(`docker://${formatReference(place)}`), access.open);
   const manifest = await source.manifest();
-  const { signatures, store, attempts, warnings } = await source.signatures(manifest.namedDigest ?? manifest.digest);
+  const subject = manifest.namedDigest ?? manifest.digest;
+  const { signatures, store, attempts, warnings } = await source.signatures(subject);
   for (const warning of warnings) runtime.terminal.warn(warning);
+  // Before anything is said: nobody must believe that a result was kept.
+  const keeper = invocation.get(saveOption)
+    ? await openResultKeeper(access, place, subject, saveOption.name)
+    : undefined;
   const options = { policy: signedByPolicy([keys]), now: runtime.now(), switches: readSwitches(invocation) };
   // oc judges the expected identity's name by matchRepoDigestOrExact, which is also what the policy here has.
   const named = { text: image, reference: identity, policyIdentity: dockerPolicyIdentity(identity) };
@@ -215,16 +226,64 @@ async function verify(question: Question, invocation: Invocation, runtime: Runti
     const single = async () => ({ store, attempts, warnings: [], signatures: [signature] });
     judged.push({ signature, result: await judgeManifest({ name: named, signatures: single }, manifest, options) });
   }
-  if (invocation.get(outputFormatOption) === "json") {
-    runtime.terminal.json(reportAll(question, manifest.digest, store, judged));
-  } else print(image, manifest.digest, store, judged, runtime);
+  const isJson = invocation.get(outputFormatOption) === "json";
+  if (!isJson) print(question, manifest.digest, store, judged, keeper !== undefined, runtime);
+  const recorded = keeper && (await recordAll(keeper, judged, identity, runtime));
+  if (isJson) runtime.terminal.json(reportAll(question, manifest.digest, store, judged, recorded));
+  const missing = recorded?.filter((isRecorded) => !isRecorded).length ?? 0;
+  if (missing > 0) {
+    const what = missing === 1 ? "a result was" : `${missing} results were`;
+    throw new StoreError("image-missing", `${what} not recorded: ${place.domain} does not have the signature`, {
+      side: "destination",
+      hint: `the signatures were read from ${store}; put them at the server, or let registries.d lead there`,
+    });
+  }
   return judged.some(({ result }) => result.verdict.verdict === "accepted") ? exitCodes.done : exitCodes.rejected;
+}
+
+/** Records what was found. @returns for each signature whether the server has it */
+async function recordAll(
+  keeper: ResultKeeper,
+  judged: readonly Judged[],
+  identity: Reference,
+  runtime: Runtime,
+): Promise<readonly boolean[]> {
+  const recorded: boolean[] = [];
+  for (const { signature, result } of judged)
+    recorded.push(await keeper.record(signature.bytes, makeResult(result.verdict, identity, runtime.now())));
+  return recorded;
+}
+
+async function removeResults(
+  image: string,
+  place: Reference,
+  invocation: Invocation,
+  runtime: Runtime,
+): Promise<ExitCode> {
+  const { openImageSource, parseImageName } = await import("@signet/images");
+  await using access = await openImageAccess(invocation, registryOptions, runtime);
+  await using source = await openImageSource(await parseImageName(`docker://${formatReference(place)}`), access.open);
+  const manifest = await source.manifest();
+  const subject = manifest.namedDigest ?? manifest.digest;
+  const keeper = await openResultKeeper(access, place, subject, removeAllOption.name);
+  await keeper.removeAll();
+  // oc says nothing of it.
+  if (invocation.get(outputFormatOption) === "json")
+    runtime.terminal.json({ image, digest: manifest.digest, results: "removed" });
+  return exitCodes.done;
 }
 
 /** Digits of a short key id, which is what oc shows. */
 const KEY_ID_DIGITS = 16;
 
-function print(image: string, digest: string, store: string, judged: readonly Judged[], { terminal }: Runtime): void {
+function print(
+  { image }: Question,
+  digest: string,
+  store: string,
+  judged: readonly Judged[],
+  isSaved: boolean,
+  { terminal }: Runtime,
+): void {
   if (judged.length === 0)
     throw new RejectedError("image-rejected", `${digest} does not have any signature`, {
       hint: `${store} was asked; registries.d says where signatures are`,
@@ -240,15 +299,22 @@ function print(image: string, digest: string, store: string, judged: readonly Ju
     const failed = `error verifying signature ${signature.location} for image ${image}`;
     terminal.note(`${failed} (verification status will be removed): signature rejected: ${why}`);
   }
-  terminal.line(`Neither --save nor --remove-all were passed, image "${image}" not updated`);
+  if (!isSaved) terminal.line(`Neither --save nor --remove-all were passed, image "${image}" not updated`);
 }
 
-function reportAll({ image, identity }: Question, digest: string, store: string, judged: readonly Judged[]): unknown {
-  const signatures = judged.map(({ signature, result: { verdict } }) => ({
+function reportAll(
+  { image, identity }: Question,
+  digest: string,
+  store: string,
+  judged: readonly Judged[],
+  recorded: readonly boolean[] | undefined,
+): unknown {
+  const signatures = judged.map(({ signature, result: { verdict } }, index) => ({
     location: signature.location,
     verdict: verdict.verdict,
     signer: verdict.verdict === "accepted" ? (verdict.signers[0] ?? null) : null,
     reasons: verdict.verdict === "accepted" ? [] : verdict.reasons,
+    ...(recorded === undefined ? {} : { recorded: recorded[index]! }),
   }));
   const verdict = signatures.some((signature) => signature.verdict === "accepted") ? "accepted" : "rejected";
   return { image, digest, expectedIdentity: formatReference(identity), verdict, store, signatures };

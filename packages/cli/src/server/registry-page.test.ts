@@ -28,16 +28,18 @@ test("every line of docs/registry.md does what the page says", async (t) => {
     REGISTRY_AUTH_FILE: dir.join("auth.json"),
     SIGNET_DATA: data,
   };
-  const type = async (line: string): Promise<void> => {
+  const type = async (line: string): Promise<string> => {
     const { status, stdout, stderr } = await run("sh", ["-c", line], { env, cwd: dir.path, timeoutMs: 60_000 });
     assert.equal(status, 0, `${line}\n${stdout}${stderr}`);
+    return stdout;
   };
+  let token = "";
   for (const line of lines.slice(1)) {
-    let typed = line.replaceAll("127.0.0.1:5000", new URL(server.url).host);
+    let typed = line.replaceAll("127.0.0.1:5000", new URL(server.url).host).replace(":TOKEN'", `:${token}'`);
     // What people are asked for.
     if (line.startsWith("podman login")) typed = `${typed} --password '${adminPassword}'`;
     if (line.endsWith("create ann")) typed = `printf 'a password of ann' | ${typed} --password-stdin`;
-    await type(typed);
+    token = /^sgn_\w+$/m.exec(await type(typed))?.[0] ?? token;
   }
   await type("signet admin audit verify");
 });

@@ -10,7 +10,7 @@ import { type Token, fetchToken } from "./token.ts";
 export interface Access {
   /** Path below the host, such as `library/busybox`. */
   readonly repository: string;
-  readonly actions: "pull" | "pull,push" | "delete";
+  readonly actions: "pull" | "pull,audit" | "pull,push" | "delete";
 }
 
 /** What goes into the `Authorization` header, and what follows from it. */

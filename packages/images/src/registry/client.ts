@@ -37,6 +37,12 @@ import { type TagChange, updateTag } from "./tag-update.ts";
 import { listTags } from "./tags.ts";
 import { loadTrustedRoots } from "./trusted-roots.ts";
 import { mountBlob, uploadBlob } from "./uploads.ts";
+import {
+  type VerificationResult,
+  keepsVerifications,
+  recordVerification,
+  removeVerifications,
+} from "./verifications-api.ts";
 
 export interface RegistryClientsOptions {
   /** Where configuration is looked for; also the proxy variables come from its environment. */
@@ -368,6 +374,26 @@ export class RegistryClient {
   /** See {@link putSignature}. */
   putSignature(repository: string, digest: Digest, signature: ApiSignature): Promise<"created" | "conflict"> {
     return putSignature(this.#session, repository, digest, signature);
+  }
+
+  /** See {@link keepsVerifications}. */
+  keepsVerifications(repository: string, digest: Digest): Promise<boolean> {
+    return keepsVerifications(this.#session, repository, digest);
+  }
+
+  /** See {@link recordVerification}. */
+  recordVerification(
+    repository: string,
+    digest: Digest,
+    signature: Digest,
+    result: VerificationResult,
+  ): Promise<boolean> {
+    return recordVerification(this.#session, repository, digest, signature, result);
+  }
+
+  /** See {@link removeVerifications}. */
+  removeVerifications(repository: string, digest: Digest): Promise<void> {
+    return removeVerifications(this.#session, repository, digest);
   }
 
   async close(): Promise<void> {

@@ -24,7 +24,9 @@ export type AuditAction =
   | "signature.delete"
   | "signature.verdict"
   | "token.create"
-  | "token.revoke";
+  | "token.revoke"
+  | "verification.record"
+  | "verification.remove";
 
 /** What a change says about itself. */
 export interface AuditEvent {

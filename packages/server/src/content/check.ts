@@ -33,6 +33,8 @@ export type Fault =
   | "reference-dangling"
   /** A version holds a manifest that carries a signature, and not the signature: it came before the server knew its form. */
   | "signature-unindexed"
+  /** An auditor's result is kept for a repository of which no version holds the signature. */
+  | "recorded-result-dangling"
   /** A repository's latest version has no row or is not complete. */
   | "version-missing"
   /** Bytes in the blob store that no row names. Harmless: collection removes them. */
@@ -70,6 +72,7 @@ export async function* checkContent(
   yield* checkImages(database);
   yield* checkCarriers(database);
   if (options.withContent) yield* checkCarried(database, store);
+  yield* checkRecorded(database);
   yield* checkVersions(database);
   yield* checkStrays(database, store, options.straysBefore);
 }
@@ -252,6 +255,19 @@ async function* checkCarried(database: Database, store: BlobStore): AsyncGenerat
   for await (const { repositoryId, unit, signatures } of listUnindexed(database, store)) {
     const row = { repository_id: repositoryId, unit_kind: unit.kind, unit_key: unit.key };
     yield finding("signature-unindexed", row, `carries signatures that are not listed: ${signatures.join(", ")}`);
+  }
+}
+
+/** What auditors recorded goes with the signature from the repository. */
+async function* checkRecorded(database: Database): AsyncGenerator<Finding> {
+  const { rows } = await sql<UnitRow>`
+    select distinct r.repository_id, 'signature' as unit_kind, r.signature_digest as unit_key
+    from recorded_verification r where not exists (select 1 from membership m
+      where m.repository_id = r.repository_id and m.unit_kind = 'signature' and m.unit_key = r.signature_digest)`.execute(
+    database.read,
+  );
+  for (const row of rows) {
+    yield finding("recorded-result-dangling", row, "has recorded results of a signature that it does not hold");
   }
 }
 

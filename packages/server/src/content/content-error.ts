@@ -20,7 +20,8 @@ export type ContentProblem =
   | "tag-unknown"
   | "upload-conflict"
   | "upload-unknown"
-  | "uploads-too-many";
+  | "uploads-too-many"
+  | "verifications-too-many";
 
 /** Content that is refused or not there: the client's matter, not a failure of the server. */
 export class ContentError extends Error {

@@ -4,6 +4,7 @@ import { appendAudit } from "../audit/audit-log.ts";
 import { describeContentChange } from "../audit/content-change.ts";
 import type { Reader, Writer } from "../db/database.ts";
 import { forgetCarriers } from "./carrier-rows.ts";
+import { forgetRecorded } from "./recorded-rows.ts";
 import type { HeldVersion, LockedRepository } from "./repositories.ts";
 import { type Unit, batches } from "./units.ts";
 
@@ -175,11 +176,9 @@ async function squashVersions(writer: Writer, repositoryId: number, last: number
     .where("version_removed", "<=", end + 1)
     .returning(["unit_kind", "unit_key"])
     .execute();
-  await forgetCarriers(
-    writer,
-    repositoryId,
-    gone.map((row) => ({ kind: row.unit_kind, key: row.unit_key })),
-  );
+  const units = gone.map((row) => ({ kind: row.unit_kind, key: row.unit_key }));
+  await forgetCarriers(writer, repositoryId, units);
+  await forgetRecorded(writer, repositoryId, units);
   await writer
     .deleteFrom("repository_version")
     .where("repository_id", "=", repositoryId)

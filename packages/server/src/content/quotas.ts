@@ -8,7 +8,7 @@ import { ContentError } from "./content-error.ts";
 export interface QuotaUse {
   /** Bytes; null: no limit. */
   readonly quota: number | null;
-  /** Bytes of blobs, manifests and signatures that the repository holds or that are pending there, each once, and of uploads that have not ended; 0 where there is no limit. */
+  /** Bytes of blobs, manifests and signatures that the repository holds or that are pending there, each once, of recorded verification results, and of uploads that have not ended; 0 where there is no limit. */
   readonly used: number;
 }
 
@@ -69,6 +69,7 @@ async function readUse(
     union all select coalesce(sum(size), 0) from manifest where digest in (${held("manifest")})
     union all select coalesce(sum(length(bytes)), 0) from signature
       where format = 'simple-signing' and digest in (${held("signature")})
+    union all select coalesce(sum(size), 0) from recorded_verification where repository_id = ${id}
     union all select coalesce(sum(received), 0) from upload where repository_id = ${id}`.execute(reader);
   // PostgreSQL's sum is a decimal number, and so arrives as text.
   return { quota, used: rows.reduce((sum, { bytes }) => sum + Number(bytes), 0) };

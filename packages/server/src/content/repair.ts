@@ -5,6 +5,7 @@ import type { Finding } from "./check.ts";
 import { readManifestFacts } from "./manifest-facts.ts";
 import { rewriteLinks } from "./manifest-links.ts";
 import { commitVersion } from "./membership.ts";
+import { forgetRecorded } from "./recorded-rows.ts";
 import { lockRepository } from "./repositories.ts";
 import { listUncarried } from "./signature-carriers.ts";
 import { indexCarrier } from "./unindexed-signatures.ts";
@@ -58,6 +59,15 @@ export async function repairFinding(
         await commitVersion(writer, repository, { add: [], remove }, "maintenance", now);
       });
       return { repaired: true, what: `a new version does not hold the ${unit.kind}` };
+    }
+    case "recorded-result-dangling": {
+      const { repository: id, unit } = finding;
+      if (id === undefined || unit === undefined) return { repaired: false };
+      await database.write(async (writer) => {
+        await lockRepository(writer, id);
+        await forgetRecorded(writer, id, [unit]);
+      });
+      return { repaired: true, what: "the results were removed" };
     }
     case "signature-unindexed": {
       const { repository: id, unit } = finding;

@@ -5,7 +5,7 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely";
 import type { Writer } from "../db/database.ts";
 import { inVersion } from "./membership.ts";
-import type { LockedRepository } from "./repositories.ts";
+import type { HeldVersion, LockedRepository } from "./repositories.ts";
 import { type Unit, batches } from "./units.ts";
 
 /** A unit that signatures can hang on. */
@@ -49,6 +49,16 @@ export function carrying(repositoryId: number, version: number, condition: RawBu
     and holder.repository_id = signature_carrier.repository_id
     and holder.unit_kind = signature_carrier.unit_kind and holder.unit_key = signature_carrier.unit_key
     and holder.version_added <= ${version} and (holder.version_removed is null or holder.version_removed > ${version})`;
+}
+
+/** A query for the digests of the signatures that are of an image in a version; those of simple signing from whichever repository, so that membership is to be asked for besides. */
+export function signaturesOf(
+  { repositoryId, version }: Pick<HeldVersion, "repositoryId" | "version">,
+  image: string,
+): RawBuilder<unknown> {
+  const among = sql<SqlBool>`signature_carrier.image_digest = ${image}`;
+  return sql`select digest from signature where manifest_digest = ${image} and format = 'simple-signing'
+    union all select signature_digest from ${carrying(repositoryId, version, among)}`;
 }
 
 /** Signatures that the latest version holds because of these units, and of no others. */

@@ -5,7 +5,7 @@ import type { SignatureFormat } from "../db/schema.ts";
 import { nameCarried } from "./carried-index.ts";
 import { inVersion } from "./membership.ts";
 import type { ServedRepository } from "./repositories.ts";
-import { carrying } from "./signature-carriers.ts";
+import { carrying, signaturesOf } from "./signature-carriers.ts";
 
 /** One signature as it is listed. */
 export interface ListedSignature {
@@ -96,9 +96,7 @@ async function readFacts(
       order by signature_carrier.carrier_digest, signature_carrier.unit_kind, signature_carrier.unit_key
       limit ${MAX_LISTED_CARRIERS}
     ) as named)`;
-  const ofManifest = sql<SqlBool>`membership.unit_key in (
-    select digest from signature where manifest_digest = ${manifest ?? ""} and format = 'simple-signing'
-    union all select signature_digest from ${carrying(repositoryId, version, among)})`;
+  const ofManifest = sql<SqlBool>`membership.unit_key in (${signaturesOf(served, manifest ?? "")})`;
   const rows = await reader
     .selectFrom("membership")
     .innerJoin("signature", "signature.digest", "membership.unit_key")

@@ -7,6 +7,7 @@ import { createRegistryTables } from "./migrations/0001-registry.ts";
 import { separateSignatureArrivals } from "./migrations/0002-signature-arrivals.ts";
 import { listSignatureCarriers } from "./migrations/0003-signature-carriers.ts";
 import { orderByBytes } from "./migrations/0004-byte-order.ts";
+import { keepRecordedVerifications } from "./migrations/0005-recorded-verifications.ts";
 import type { Schema } from "./schema.ts";
 
 interface Migration {
@@ -20,6 +21,7 @@ const migrations: readonly Migration[] = [
   { name: "0002-signature-arrivals", run: separateSignatureArrivals },
   { name: "0003-signature-carriers", run: listSignatureCarriers },
   { name: "0004-byte-order", run: orderByBytes },
+  { name: "0005-recorded-verifications", run: keepRecordedVerifications },
 ];
 
 /** Any number, the same for every process: the advisory lock under which PostgreSQL's tables change. */

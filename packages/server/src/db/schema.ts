@@ -143,6 +143,35 @@ export interface VerificationTable {
   valid_until: Milliseconds | null;
 }
 
+/**
+ * What an auditor found of a signature of an image, recorded through one repository and shown to its readers alone. An assertion of whoever is named, not a judgement of the server's: those are in
+ * {@link VerificationTable}, and nothing that decides reads this table.
+ */
+export interface RecordedVerificationTable {
+  repository_id: number;
+  /** A signature that manifests carry may be about several images. */
+  image_digest: string;
+  signature_digest: string;
+  /** The account. */
+  recorded_by: string;
+  /** From 1, for each image, signature and account; the largest is the present status, the others are history. */
+  number: number;
+  verdict: "accepted" | "rejected";
+  expected_identity: string;
+  /** Fingerprint or key id, in upper-case hex. */
+  signing_key: string | null;
+  /** What the signature says that it is for. */
+  signed_identity: string | null;
+  reason: string | null;
+  /** Bytes of the texts, for the repository's quota. */
+  size: number;
+  /** When it was verified, by the clock of whoever did. */
+  verified_at: Milliseconds;
+  /** When this was first recorded, and when last: the same again is no new row. */
+  since: Milliseconds;
+  recorded_at: Milliseconds;
+}
+
 export interface RepositoryTable {
   id: Generated<number>;
   name: string;
@@ -347,6 +376,7 @@ export interface Schema {
   manifest_child: ManifestChildTable;
   membership: MembershipTable;
   pending: PendingTable;
+  recorded_verification: RecordedVerificationTable;
   repository: RepositoryTable;
   repository_version: RepositoryVersionTable;
   role_binding: RoleBindingTable;

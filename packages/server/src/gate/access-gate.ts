@@ -137,6 +137,7 @@ function neededBy(request: IncomingMessage): readonly Needed[] {
 function actionOf(kind: string, method: string): Action {
   if (method === "GET" || method === "HEAD") return kind === "upload" ? "push" : "pull";
   if (kind === "signatures" || kind === "lookaside") return "sign";
+  if (kind === "verifications") return "audit";
   if (method === "DELETE" && kind !== "upload") return "delete";
   return "push";
 }

@@ -43,6 +43,7 @@ const etagOf = (bytes: Uint8Array): string => `"${digestOf(bytes)}"`;
 test("every answer is one that the document names, and every success that it names is met", async () => {
   const { seen } = await runOn(async (bench) => {
     await askExtension(bench);
+    await askVerifications(bench);
     await askTrees(bench);
     await askServer(bench);
     await askWithoutRights(bench);
@@ -123,6 +124,48 @@ async function askExtension({ served, asked, admin }: Bench): Promise<void> {
   await admin(204, "removeSignature", `${path}/other`);
 }
 
+async function askVerifications({ served, asked, admin }: Bench): Promise<void> {
+  const signatures = `/extensions/v2/team/app/signatures/${served.image.digest}`;
+  const bytes = await served.sign();
+  const content = Buffer.from(bytes).toString("base64");
+  const named = { schemaVersion: 2, name: `${served.image.digest}@${hex}`, type: "atomic", content };
+  await admin(201, "addSignature", signatures, { body: JSON.stringify(named) });
+  const image = `/extensions/v2/team/app/verifications/${served.image.digest}`;
+  const one = `${image}/${digestOf(bytes)}`;
+  const result = {
+    verdict: "accepted",
+    expectedIdentity: "registry.example.com/team/app:1",
+    signingKey: "0123456789ABCDEF",
+    signedIdentity: "registry.example.com/team/app:1",
+    verifiedAt: "2026-01-31T12:00:00.5Z",
+  };
+  const rejected = { ...result, verdict: "rejected", reason: "the key was withdrawn" };
+  const { requestBody } = operations.find(({ id }) => id === "recordVerification")!;
+  for (const body of [result, rejected]) {
+    asked.validate(requestBody!.content["application/json"]!.schema!, body, "the body of recordVerification");
+    await admin(201, "recordVerification", one, { body: JSON.stringify(body) });
+  }
+  await admin(400, "recordVerification", one, { body: "{}" });
+  await admin(413, "recordVerification", one, { body: " ".repeat(100_000) });
+  await admin(404, "recordVerification", `${image}/${served.image.digest}`, { body: JSON.stringify(result) });
+  const history = await admin(200, "listSignatureVerifications", one);
+  assert.equal((JSON.parse(history.toString()) as { verifications: unknown[] }).verifications.length, 2);
+  for (const [id, path] of [
+    ["listVerifications", image],
+    ["listSignatureVerifications", one],
+  ] as const) {
+    await admin(200, id, `${path}?n=1`);
+    await admin(200, `${id}Headers`, path);
+    await admin(400, id, `${path}?n=x`);
+    await admin(404, id, path.replace("team/app", "team/none"));
+  }
+  await admin(400, "removeVerifications", `${image}?by=a%20b`);
+  for (const path of [image, `${image}?by=robot%24stranger`]) await admin(204, "removeVerifications", path);
+  await admin(204, "removeSignatureVerifications", one);
+  await admin(404, "removeSignatureVerifications", `${image}/${served.image.digest}`);
+  await admin(204, "removeSignature", `${signatures}/${hex}`);
+}
+
 async function askTrees({ served, admin }: Bench): Promise<void> {
   const folder = `${served.image.digest.replace(":", "=")}/signature-`;
   const tree = `/lookaside/team/app@${folder}`;
@@ -195,6 +238,7 @@ async function askWithoutRights({ served, asked }: Bench): Promise<void> {
     name: "team/app",
     digest,
     signature: hex,
+    verified: `sha256:${"0".repeat(64)}`,
     algorithm: "sha256",
     hex: digest.slice("sha256:".length),
     index: "1",

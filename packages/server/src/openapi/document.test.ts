@@ -18,6 +18,7 @@ const values: Readonly<Record<string, string>> = {
   name: "team/app",
   digest: `sha256:${hex}`,
   signature: "a",
+  verified: `sha256:${hex}`,
   algorithm: "sha256",
   hex,
   index: "1",

@@ -6,6 +6,7 @@ import { type OpenApiObject, failureResponses, headFailureResponses } from "./op
 import { schemas } from "./schemas.ts";
 import { serverPaths } from "./server-paths.ts";
 import { signaturePaths } from "./signature-paths.ts";
+import { verificationPaths } from "./verification-paths.ts";
 
 export const openApiDocument: OpenApiObject = {
   openapi: "3.1.1",
@@ -21,12 +22,17 @@ export const openApiDocument: OpenApiObject = {
   servers: [{ url: "/" }],
   tags: [
     { name: "signatures", description: "The signatures extension, as OpenShift's registry brought it, and more." },
+    {
+      name: "verifications",
+      description:
+        "What auditors found of signatures, recorded in their names. No verdict of the server depends on it.",
+    },
     { name: "lookaside", description: "Signatures as files of a web server." },
     { name: "server", description: "The server as a whole." },
   ],
   // What everybody may pull needs none.
   security: [{}, { basic: [] }, { bearer: [] }],
-  paths: { ...signaturePaths, ...serverPaths },
+  paths: { ...signaturePaths, ...verificationPaths, ...serverPaths },
   components: {
     schemas,
     responses: { ...failureResponses, ...headFailureResponses },

@@ -9,7 +9,7 @@ const failureMeanings = {
   401: "Credentials are missing, wrong, or not enough: `WWW-Authenticate` says where a token comes from.",
   403: "The account may not do that, or the signature was withdrawn for good.",
   404: "It is not here, or the repository is not.",
-  409: "There is such a signature already, or there are too many; or it cannot be removed alone, since manifests carry it.",
+  409: "There is such a signature already, or there are too many, or too many that recorded results; or it cannot be removed alone, since manifests carry it.",
   412: "Another signature has this place now.",
   413: "The body is too large.",
   414: "The query has more than 16,384 characters.",

@@ -1,5 +1,11 @@
 /** What the bodies of requests and answers look like, as JSON Schema 2020-12. */
 import { MAX_LISTED_CARRIERS } from "../content/signature-list.ts";
+import {
+  MAX_IDENTITY_CHARACTERS,
+  MAX_PAGE_RESULTS,
+  MAX_REASON_CHARACTERS,
+  signingKeyForm,
+} from "../registry/verification-door.ts";
 import type { OpenApiObject } from "./operations.ts";
 
 const text: OpenApiObject = { type: "string" };
@@ -11,6 +17,37 @@ export const digestSchema: OpenApiObject = {
 };
 
 const path: OpenApiObject = { type: "string", maxLength: 255, description: "The repository's path." };
+
+const resultProperties: OpenApiObject = {
+  verdict: { enum: ["accepted", "rejected"] },
+  expectedIdentity: {
+    type: "string",
+    minLength: 1,
+    maxLength: MAX_IDENTITY_CHARACTERS,
+    description: "The image name that the signature was to be for.",
+  },
+  signingKey: {
+    type: "string",
+    pattern: signingKeyForm.source,
+    description: "Fingerprint or key id of the key that signed. Required when accepted.",
+  },
+  signedIdentity: {
+    type: "string",
+    minLength: 1,
+    maxLength: MAX_IDENTITY_CHARACTERS,
+    description: "The image name that the signature says it is for.",
+  },
+  reason: {
+    type: "string",
+    minLength: 1,
+    maxLength: MAX_REASON_CHARACTERS,
+    description: "Required when rejected.",
+  },
+  verifiedAt: {
+    ...time,
+    description: "By the auditor's clock, at most an hour ahead of the server's. ISO 8601, UTC, at most milliseconds.",
+  },
+};
 
 export const schemas: OpenApiObject = {
   Errors: {
@@ -169,6 +206,50 @@ export const schemas: OpenApiObject = {
     properties: {
       path,
       signatures: { type: "array", maxItems: 200, items: { $ref: "#/components/schemas/ListedSignature" } },
+    },
+  },
+  VerificationResult: {
+    type: "object",
+    description:
+      "What an auditor found of one signature. Members beside these are refused, and texts that hold characters that cannot be printed.",
+    required: ["verdict", "expectedIdentity", "verifiedAt"],
+    properties: resultProperties,
+    additionalProperties: false,
+    oneOf: [
+      { properties: { verdict: { const: "accepted" }, signingKey: {} }, required: ["signingKey"] },
+      { properties: { verdict: { const: "rejected" }, reason: {} }, required: ["reason"] },
+    ],
+  },
+  RecordedVerification: {
+    type: "object",
+    description:
+      "What an account says that it found. The server vouches for who recorded it and when, and for nothing else.",
+    required: ["signature", "by", "number", "verdict", "expectedIdentity", "verifiedAt", "since", "recordedAt"],
+    properties: {
+      signature: { ...digestSchema, description: "Of the signature's own bytes." },
+      by: { type: "string", maxLength: 160, description: "The account that recorded it." },
+      number: {
+        type: "integer",
+        minimum: 1,
+        description:
+          "Grows with each other result of this account about this signature; the largest is the present status.",
+      },
+      ...resultProperties,
+      since: { ...time, description: "When this result was recorded first. ISO 8601, UTC." },
+      recordedAt: { ...time, description: "When it was recorded last. ISO 8601, UTC." },
+    },
+  },
+  RecordedVerifications: {
+    type: "object",
+    required: ["path", "manifest", "verifications"],
+    properties: {
+      path,
+      manifest: digestSchema,
+      verifications: {
+        type: "array",
+        maxItems: MAX_PAGE_RESULTS,
+        items: { $ref: "#/components/schemas/RecordedVerification" },
+      },
     },
   },
   Token: {

@@ -14,12 +14,12 @@ import {
 } from "./operations.ts";
 import { digestSchema } from "./schemas.ts";
 
-const name = pathParameter(
+export const name: OpenApiObject = pathParameter(
   "name",
   "The repository's path, such as `team/app`. Its slashes may be sent as they are or as `%2F`.",
   { type: "string", maxLength: 255 },
 );
-const digest = pathParameter("digest", "The manifest's digest.", digestSchema);
+export const digest: OpenApiObject = pathParameter("digest", "The manifest's digest.", digestSchema);
 const fileParameters: readonly OpenApiObject[] = [
   pathParameter("algorithm", "Of the manifest's digest.", { enum: ["sha256", "sha384", "sha512"] }),
   pathParameter("hex", "The digest's hex digits.", { type: "string", pattern: "^[0-9a-f]{64,128}$" }),

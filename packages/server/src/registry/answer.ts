@@ -154,7 +154,7 @@ export function nextPage(path: string, parameters: Readonly<Record<string, strin
 export async function readBody(
   request: IncomingMessage,
   maxBytes: number,
-  code: "MANIFEST_INVALID" | "SIGNATURE_INVALID" | "UNSUPPORTED",
+  code: "MANIFEST_INVALID" | "SIGNATURE_INVALID" | "UNSUPPORTED" | "VERIFICATION_INVALID",
 ): Promise<Buffer> {
   const tooLarge = (): RegistryError =>
     new RegistryError(code, `the body has more than ${maxBytes} bytes`, { status: 413 });

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 
 /** What a request does to a repository; `pull-hidden` is reading what a pull policy keeps from others. */
-export type Action = "delete" | "pull" | "pull-hidden" | "push" | "sign";
+export type Action = "audit" | "delete" | "pull" | "pull-hidden" | "push" | "sign";
 
 /** A repository as far as rights depend on it; `visibility` is undefined for one that does not exist yet. */
 export interface Target {

@@ -28,7 +28,7 @@ import { makeManifestAnswer, receiveManifest, removeManifest } from "./manifest-
 import { guardPull } from "./pull-door.ts";
 import { RegistryError, contentProblems } from "./registry-error.ts";
 import { checkMethod, methodsOf } from "./route-methods.ts";
-import { type Route, readRoute } from "./route.ts";
+import { type Route, type VerificationRoute, readRoute } from "./route.ts";
 import { asksForAll, serveImageSignatures, serveRepositorySignatures } from "./signature-list-door.ts";
 import {
   beginUpload,
@@ -38,6 +38,13 @@ import {
   finishUpload,
   readMountSource,
 } from "./upload-door.ts";
+import {
+  readAuditor,
+  receiveVerification,
+  serveVerifications,
+  verificationHeaders,
+  withdrawVerifications,
+} from "./verification-door.ts";
 
 /** What clients look for: the first tells that this is a registry, the second that it keeps signatures (its value must be just `1`). */
 const standardHeaders: Readonly<Record<string, string>> = {
@@ -90,6 +97,7 @@ export class DataPlane {
       const route = readRoute(path);
       if (route === undefined) return false;
       Object.assign(exchange.headers, standardHeaders);
+      if (route.kind === "verifications") Object.assign(exchange.headers, verificationHeaders);
       if (request.url!.length - path.length > MAX_QUERY_CHARACTERS)
         throw new RegistryError("UNSUPPORTED", "the query is too long", { status: 414 });
       await this.#answer(route, exchange);
@@ -145,6 +153,8 @@ export class DataPlane {
         return await this.#answerUpload(route, exchange, caller, method);
       case "signatures":
         return await this.#answerSignatures(route, exchange, caller, method);
+      case "verifications":
+        return await this.#answerVerifications(route, exchange, caller, method);
       case "signature-list": {
         const served = await this.#open(exchange, caller, "pull", route.path);
         return await serveRepositorySignatures(database, exchange, served);
@@ -248,6 +258,27 @@ export class DataPlane {
     }
     const served = writable(await this.#open(exchange, caller, "sign", path));
     return await receiveSignature(database, exchange, caller, served, digest, this.#verifier);
+  }
+
+  async #answerVerifications(
+    route: VerificationRoute,
+    exchange: Exchange,
+    caller: Caller,
+    method: string,
+  ): Promise<void> {
+    const { database } = this.#options;
+    const { path } = route;
+    if (method === "GET" || method === "HEAD")
+      return await serveVerifications(database, exchange, await this.#open(exchange, caller, "pull", path), route);
+    if (method === "POST") {
+      const served = writable(await this.#open(exchange, caller, "audit", path));
+      return await receiveVerification(database, exchange, caller, served, route);
+    }
+    const of = readAuditor(exchange.query) ?? caller.name;
+    // What others said is taken back by whoever may also delete the image under it.
+    const action = of === caller.name ? "audit" : "delete";
+    const served = writable(await this.#open(exchange, caller, action, path));
+    await withdrawVerifications(database, exchange, caller, served, route, of);
   }
 
   async #serveBlob(exchange: Exchange, caller: Caller, route: Extract<Route, { kind: "blob" }>): Promise<void> {

@@ -1,4 +1,4 @@
-/** Errors as the OCI distribution specification 1.1 words them (section "Error Codes"), with those of the signatures extension. */
+/** Errors as the OCI distribution specification 1.1 words them (section "Error Codes"), with those of the signatures extension and of recorded verification results. */
 import type { ContentProblem } from "../content/content-error.ts";
 
 export type RegistryErrorCode =
@@ -22,7 +22,8 @@ export type RegistryErrorCode =
   | "UNAUTHORIZED"
   | "UNAVAILABLE"
   | "UNKNOWN"
-  | "UNSUPPORTED";
+  | "UNSUPPORTED"
+  | "VERIFICATION_INVALID";
 
 /** The codes that clients know, with the status and the message that go with each. */
 const codes: Readonly<Record<RegistryErrorCode, readonly [status: number, message: string]>> = {
@@ -47,6 +48,7 @@ const codes: Readonly<Record<RegistryErrorCode, readonly [status: number, messag
   UNAVAILABLE: [503, "service unavailable"],
   UNKNOWN: [500, "unknown error"],
   UNSUPPORTED: [405, "the operation is unsupported"],
+  VERIFICATION_INVALID: [400, "invalid verification result"],
 };
 
 /** An answer that is an error, in a client's terms. */
@@ -98,4 +100,5 @@ export const contentProblems: Readonly<Record<ContentProblem, readonly [Registry
   "upload-conflict": ["BLOB_UPLOAD_INVALID", 409],
   "upload-unknown": ["BLOB_UPLOAD_UNKNOWN"],
   "uploads-too-many": ["TOOMANYREQUESTS"],
+  "verifications-too-many": ["VERIFICATION_INVALID", 409],
 };

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { type OwnPath, ownRoutes } from "../http/own-routes.ts";
 import { serveDocument } from "../openapi/served-document.testing.ts";
 import { type Resource, methodsOf, resourceMethods, resourceOf } from "./route-methods.ts";
+import { digestOf } from "./admin-requests.testing.ts";
 import { readRoute } from "./route.ts";
 
 /** New with each answer, or of the connection, which clients end after a HEAD. */
@@ -45,6 +46,16 @@ test("HEAD of every route of a running server says what GET says, also where the
       `/extensions/v2/team/none/signatures/${digest}`,
     ],
     tags: ["/v2/team/app/tags/list", "/v2/team/app/tags/list?n=1"],
+    verification: [
+      `/extensions/v2/team/app/verifications/${digest}/${digestOf(signature)}`,
+      `/extensions/v2/team/app/verifications/${digest}/${digest}`,
+    ],
+    verifications: [
+      `/extensions/v2/team/app/verifications/${digest}`,
+      `/extensions/v2/team/app/verifications/${digest}?n=0`,
+      `/extensions/v2/team/app/verifications/${config}`,
+      `/extensions/v2/team/none/verifications/${digest}`,
+    ],
     upload: [begun.headers.get("location")!],
   };
   for (const [resource, all] of Object.entries(paths)) {

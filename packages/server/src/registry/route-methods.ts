@@ -3,7 +3,7 @@ import { RegistryError } from "./registry-error.ts";
 import type { Route } from "./route.ts";
 
 /** What a route is about, told apart as far as the methods differ. */
-export type Resource = Route["kind"] | "release-signature" | "signature";
+export type Resource = Route["kind"] | "release-signature" | "signature" | "verification";
 
 const readOnly: readonly string[] = ["GET", "HEAD"];
 
@@ -22,11 +22,14 @@ export const resourceMethods: Readonly<Record<Resource, readonly string[]>> = {
   tags: readOnly,
   upload: ["DELETE", "GET", "HEAD", "PATCH", "PUT"],
   uploads: ["POST"],
+  verification: ["DELETE", "GET", "HEAD", "POST"],
+  verifications: ["DELETE", "GET", "HEAD"],
 };
 
 /** What a route is about. */
 export function resourceOf(route: Route): Resource {
   if (route.kind === "signatures" && route.name !== undefined) return "signature";
+  if (route.kind === "verifications" && route.signature !== undefined) return "verification";
   if (route.kind === "lookaside" && route.path === undefined) return "release-signature";
   return route.kind;
 }

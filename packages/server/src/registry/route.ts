@@ -16,9 +16,18 @@ export type Route =
   | { readonly kind: "signatures"; readonly path: string; readonly digest: Digest; readonly name: string | undefined }
   | { readonly kind: "signature-list"; readonly path: string }
   | { readonly kind: "tags"; readonly path: string }
+  | VerificationRoute
   | { readonly kind: "upload"; readonly path: string; readonly id: string }
   | { readonly kind: "uploads"; readonly path: string }
   | LookasideRoute;
+
+/** What auditors recorded of an image's signatures, or of one of them. */
+export interface VerificationRoute {
+  readonly kind: "verifications";
+  readonly path: string;
+  readonly image: Digest;
+  readonly signature: Digest | undefined;
+}
 
 /** A file of a lookaside tree; without a path, of the tree over all repositories, as release signatures are published. */
 export interface LookasideRoute {
@@ -95,6 +104,15 @@ function readExtensionRoute(rest: string): Route | undefined {
       digest: checkDigest(last),
       name: undefined,
     };
+  }
+  if (second === "verifications") {
+    const path = checkPath(parts.slice(0, -2).join("/"));
+    return { kind: "verifications", path, image: checkDigest(last), signature: undefined };
+  }
+  // As above: of `a/verifications` and `a/signatures` each has signatures and results of its own.
+  if (third === "verifications" && second.includes(":")) {
+    const path = checkPath(parts.slice(0, -3).join("/"));
+    return { kind: "verifications", path, image: checkDigest(second), signature: checkDigest(last) };
   }
   if (third === "signatures") {
     const path = checkPath(parts.slice(0, -3).join("/"));

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { describe, it } from "node:test";
 import { buildTestImage, httpPushTarget, pushTestAttachments, pushTestImage, pushTestReferrer } from "@signet/testkit";
 import { makeSigner } from "../trust/trust.testing.ts";
+import { verificationsOf } from "./recorded-verifications.testing.ts";
 import { serveRegistry } from "./serve.testing.ts";
 import { OCI_INDEX, OCI_MANIFEST, digestOf, lookaside, putSignature } from "./threats.testing.ts";
 import { BOB, type Headers, PASSWORD, admin, bob, serveWhole } from "./whole-server.testing.ts";
@@ -31,6 +32,9 @@ void describe("T16 content is read in its own repository alone", () => {
       ["GET", `/extensions/v2/${path}/signatures/${image.digest}?view=all`],
       ["PUT", `/extensions/v2/${path}/signatures/${image.digest}`],
       ["DELETE", `/extensions/v2/${path}/signatures/${image.digest}/name`],
+      ...["GET", "HEAD", "DELETE"].map((method) => [method, verificationsOf(path, image.digest)] as const),
+      ["DELETE", `${verificationsOf(path, image.digest)}?by=admin`],
+      ...["GET", "POST", "DELETE"].map((method) => [method, verificationsOf(path, image.digest, layer)] as const),
       ...["GET", "HEAD", "PUT", "DELETE"].map((method) => [method, lookaside(path, image.digest, 1)] as const),
     ];
     const [there, missing] = [routes("team/app"), routes("team/nil")];

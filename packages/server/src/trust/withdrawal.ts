@@ -83,5 +83,6 @@ export async function removeEverywhere(
   }
   for (const batch of batches(signatures)) {
     await writer.deleteFrom("membership").where("unit_kind", "=", "signature").where("unit_key", "in", batch).execute();
+    await writer.deleteFrom("recorded_verification").where("signature_digest", "in", batch).execute();
   }
 }

@@ -3,8 +3,15 @@ import { sql } from "kysely";
 import type { DatabaseKind, Writer } from "../database.ts";
 import { byteOrdered } from "./0004-byte-order.ts";
 
+/** As migration 0004 left it. */
+export async function undoRecordedVerifications(writer: Writer): Promise<void> {
+  await sql`drop table recorded_verification`.execute(writer);
+  await sql`delete from migration where position = 4`.execute(writer);
+}
+
 /** As migration 0003 left it. */
 export async function undoByteOrder(writer: Writer, kind: DatabaseKind): Promise<void> {
+  await undoRecordedVerifications(writer);
   await sql`drop index distribution_repository_id`.execute(writer);
   await sql`drop index upload_repository_id`.execute(writer);
   for (const [table, names] of kind === "sqlite" ? [] : Object.entries(byteOrdered)) {
