@@ -126,8 +126,8 @@ function neededBy(request: IncomingMessage): readonly Needed[] {
     const [path = "", query = ""] = (request.url ?? "").split("?", 2);
     const route = readRoute(path);
     if (route === undefined || !("path" in route) || route.path === undefined) return [];
-    const source = route.kind === "uploads" ? readMountSource(new URLSearchParams(query)) : undefined;
-    return neededRights(route.path, actionOf(route.kind, request.method ?? "GET"), source);
+    const mountSource = route.kind === "uploads" ? readMountSource(new URLSearchParams(query)) : undefined;
+    return neededRights({ path: route.path, action: actionOf(route.kind, request.method ?? "GET"), mountSource });
   } catch {
     // A malformed path: the answer says so once the client is known.
     return [];

@@ -37,11 +37,16 @@ export interface Needed {
   readonly actions: readonly Action[];
 }
 
-/**
- * What an action needs, with what belongs to it: clients look before they change something.
- * @param mountSource where the blob of an upload is to be mounted from, as far as the client may read there
- */
-export function neededRights(path: string, action: Action, mountSource?: string): readonly Needed[] {
+/** What a request wants to do. */
+export interface Wanted {
+  readonly path: string;
+  readonly action: Action;
+  /** Where the blob of an upload is to be mounted from, as far as the client may read there. */
+  readonly mountSource?: string | undefined;
+}
+
+/** What is needed for it, with what belongs to it: clients look before they change something. */
+export function neededRights({ path, action, mountSource }: Wanted): readonly Needed[] {
   const rights: Needed = { path, actions: action === "pull" ? ["pull"] : ["pull", action] };
   const isElsewhere = mountSource !== undefined && mountSource !== path;
   return isElsewhere ? [rights, { path: mountSource, actions: ["pull"] }] : [rights];

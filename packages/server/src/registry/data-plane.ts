@@ -20,7 +20,7 @@ import {
   sendAnswer,
 } from "./answer.ts";
 import { MAX_KEPT_BLOB_BYTES, makeBlobAnswer, removeBlob, serveBlob } from "./blob-door.ts";
-import { type Action, type Caller, type Gate, neededRights } from "./caller.ts";
+import { type Action, type Caller, type Gate, type Wanted, neededRights } from "./caller.ts";
 import { makeSignaturesAnswer, receiveSignature, removeSignature } from "./extension-door.ts";
 import { makeReferrersAnswer, makeTagsAnswer, serveCatalog } from "./list-doors.ts";
 import { makeLookasideAnswer, receiveLookaside, removeLookaside, serveReleaseTree } from "./lookaside-door.ts";
@@ -131,7 +131,7 @@ export class DataPlane {
         // An empty type is no filter, as an empty `last` is no position.
         const artifactType = exchange.query.get("artifactType") || undefined;
         const last = readPosition(exchange.query);
-        const served = await this.#find(exchange, caller, "pull", route.path);
+        const served = await this.#find(exchange, caller, { path: route.path, action: "pull" });
         if (served === undefined) {
           return sendAnswer(exchange, await makeReferrersAnswer(database.read, undefined, route, artifactType, last));
         }
@@ -325,7 +325,7 @@ export class DataPlane {
     if (!(await this.#hasChanged(served))) return this.#conclude(exchange, served, what, made, finished);
     const [then, madeThen] = await database.snapshot(async (reader) => {
       const found = await findServed(reader, path);
-      this.#admit(exchange, caller, "pull", path, found);
+      this.#admit(exchange, caller, { path, action: "pull" }, found);
       if (found === undefined) throw new RegistryError("NAME_UNKNOWN", { name: path });
       return [found, await settle(make(reader, found))] as const;
     });
@@ -353,50 +353,32 @@ export class DataPlane {
 
   /** What is served under a path, to a caller who may have it. Without the right the answer is the same whether there is anything or not. */
   async #open(exchange: Exchange, caller: Caller, action: Action, path: string): Promise<ServedRepository> {
-    const served = await this.#find(exchange, caller, action, path);
+    const served = await this.#find(exchange, caller, { path, action });
     if (served === undefined) throw new RegistryError("NAME_UNKNOWN", { name: path });
     return served;
   }
 
-  async #find(
-    exchange: Exchange,
-    caller: Caller,
-    action: Action,
-    path: string,
-    mountSource?: string,
-  ): Promise<ServedRepository | undefined> {
-    const served = await this.#paths.find(path);
-    this.#admit(exchange, caller, action, path, served, mountSource);
+  async #find(exchange: Exchange, caller: Caller, wanted: Wanted): Promise<ServedRepository | undefined> {
+    const served = await this.#paths.find(wanted.path);
+    this.#admit(exchange, caller, wanted, served);
     return served;
   }
 
-  #admit(
-    exchange: Exchange,
-    caller: Caller,
-    action: Action,
-    path: string,
-    served: ServedRepository | undefined,
-    mountSource?: string,
-  ): void {
-    if (caller.may(action, { path, visibility: served?.visibility })) return;
-    throw this.#refusal(exchange, caller, { path, action }, mountSource);
+  #admit(exchange: Exchange, caller: Caller, wanted: Wanted, served: ServedRepository | undefined): void {
+    if (caller.may(wanted.action, { path: wanted.path, visibility: served?.visibility })) return;
+    throw this.#refusal(exchange, caller, wanted);
   }
 
   async #openForPush(exchange: Exchange, caller: Caller, path: string, mountSource?: string): Promise<void> {
-    const served = await this.#find(exchange, caller, "push", path, mountSource);
+    const served = await this.#find(exchange, caller, { path, action: "push", mountSource });
     if (served !== undefined) writable(served);
   }
 
-  #refusal(
-    exchange: Exchange,
-    caller: Caller,
-    needed?: { readonly path: string; readonly action: Action },
-    mountSource?: string,
-  ): RegistryError {
-    const detail = needed && [{ type: "repository", name: needed.path, action: needed.action }];
+  #refusal(exchange: Exchange, caller: Caller, wanted?: Wanted): RegistryError {
+    const detail = wanted && [{ type: "repository", name: wanted.path, action: wanted.action }];
     // A password is refused for good; whoever has none, or a token of a smaller scope, is told how to come back.
     if (caller.credentials === "basic") return new RegistryError("DENIED", detail);
-    const rights = needed === undefined ? [] : neededRights(needed.path, needed.action, mountSource);
+    const rights = wanted === undefined ? [] : neededRights(wanted);
     const challenge = this.#options.gate.challenge(exchange.request, rights, caller.credentials === "bearer");
     return new RegistryError("UNAUTHORIZED", detail, { headers: { "www-authenticate": challenge } });
   }
