@@ -183,7 +183,24 @@ forEachStorage(
         assert.deepEqual([answer.status, answer.code], [403, "DENIED"]);
       }
       await isClean(bench);
-      await database.write((writer) => writer.deleteFrom("distribution").where("path", "=", "team/fixed").execute());
+      // What is withdrawn leaves the pinned version too.
+      const withdrawn = await bench.push("team/app");
+      await record(withdrawn, accepted);
+      const { latest_version: latest } = await database.read
+        .selectFrom("repository")
+        .select("latest_version")
+        .where("name", "=", "team/app")
+        .executeTakeFirstOrThrow();
+      const later = { ...pinned, path: "team/later", version: latest };
+      await database.write(async (writer) => void (await writer.insertInto("distribution").values(later).execute()));
+      assert.equal((await ask("DELETE", place)).status, 204);
+      assert.equal((await list(withdrawn, "team/later")).length, 1);
+      await withdrawSignature(database, withdrawn, "", makeAuthor(Date.now()));
+      assert.equal(await countRows(bench), 1);
+      await isClean(bench);
+      await database.write((writer) =>
+        writer.deleteFrom("distribution").where("path", "in", ["team/fixed", "team/later"]).execute(),
+      );
       // The next change forgets the versions that nothing needs.
       await bench.push("team/app");
       assert.equal(await countRows(bench), 0);

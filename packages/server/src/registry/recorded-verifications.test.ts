@@ -101,6 +101,7 @@ forEachStorage(
           const { verifications } = JSON.parse(answer.text) as { verifications: ListedResult[] };
           assert.equal(verifications.length, 1);
           paged.push(...verifications);
+          assert.ok(paged.length <= whole.length);
           next = /^<([^>]+)>; rel="next"$/.exec(answer.headers.get("link") ?? "")?.[1];
         }
         assert.deepEqual(paged, whole);
