@@ -12,6 +12,8 @@ export interface Registry extends AsyncDisposable {
   readonly pid: number;
   /** The `Authorization` of pushes and lists; empty where everybody may do everything. */
   readonly authorization: string;
+  /** The same, as clients want it; undefined where everybody may do everything. */
+  readonly account: { readonly user: string; readonly password: string } | undefined;
 }
 
 export const bundle: string = fileURLToPath(new URL("../../packages/cli/dist/signet.js", import.meta.url));
@@ -19,13 +21,20 @@ export const bundle: string = fileURLToPath(new URL("../../packages/cli/dist/sig
 /** Milliseconds until a server must say where it listens. */
 const START_TIMEOUT_MS = 30_000;
 
-const password = "benchmark-password";
+const account = { user: "admin", password: "benchmark-password" };
 
 /** Debian's docker-registry, open to all, without a log of requests and with the descriptor cache that Debian configures. */
 export async function startPeer(): Promise<Registry> {
   const peer = await startDockerRegistry({ isQuiet: true, hasCache: true });
   const { host, pid } = peer;
-  return { name: "docker-registry", host, pid, authorization: "", [Symbol.asyncDispose]: () => peer.dispose() };
+  return {
+    name: "docker-registry",
+    host,
+    pid,
+    authorization: "",
+    account: undefined,
+    [Symbol.asyncDispose]: () => peer.dispose(),
+  };
 }
 
 /**
@@ -38,15 +47,15 @@ export async function startSignet(data: string, nodeOptions: readonly string[] =
     [...nodeOptions, bundle, "serve", "--data", data, "--listen", "127.0.0.1:0"],
     {
       cwd: data,
-      env: { SIGNET_ADMIN_PASSWORD: password, SIGNET_LOG_ACCESS: "false" },
+      env: { SIGNET_ADMIN_PASSWORD: account.password, SIGNET_LOG_ACCESS: "false" },
       // Of a profile nothing is written when the process is killed at once.
       signal: nodeOptions.length === 0 ? "SIGKILL" : "SIGTERM",
     },
   );
   await server.printed("Signet serves http://", START_TIMEOUT_MS);
   const host = /Signet serves http:\/\/(127\.0\.0\.1:\d+)/.exec(server.log())![1]!;
-  const authorization = `Basic ${Buffer.from(`admin:${password}`).toString("base64")}`;
-  return { name: "signet", host, pid: server.pid, authorization, [Symbol.asyncDispose]: () => server.stop() };
+  const authorization = `Basic ${Buffer.from(`${account.user}:${account.password}`).toString("base64")}`;
+  return { name: "signet", host, pid: server.pid, authorization, account, [Symbol.asyncDispose]: () => server.stop() };
 }
 
 /** Lets everybody read a repository of Signet, as everybody reads the peer's. */
