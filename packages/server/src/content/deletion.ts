@@ -5,7 +5,7 @@ import { commitVersion, inVersion, isServed } from "./membership.ts";
 import { type Unit, batches } from "./units.ts";
 import { splitTagKey, tagKey } from "./names.ts";
 import { removePending } from "./pending.ts";
-import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
+import { type LockedRepository, type ServedRepository, lockRepository, lockServed } from "./repositories.ts";
 import { listUncarried } from "./signature-carriers.ts";
 import { findTag, refuseImmutable } from "./tags.ts";
 
@@ -44,9 +44,8 @@ export async function deleteManifest(
   now: number,
 ): Promise<void> {
   await database.write(async (writer) => {
-    const repository = await lockRepository(writer, served.repositoryId);
-    const locked = { ...served, version: repository.latestVersion };
-    if (!(await isServed(writer, locked, { kind: "manifest", key: digest }))) {
+    const { repository, latest } = await lockServed(writer, served);
+    if (!(await isServed(writer, latest, { kind: "manifest", key: digest }))) {
       throw new ContentError("manifest-unknown", `the repository has no manifest ${digest}`, { digest });
     }
     // What a fixed tag names stays whole, too.
@@ -95,9 +94,8 @@ export async function deleteBlob(
   now: number,
 ): Promise<void> {
   await database.write(async (writer) => {
-    const repository = await lockRepository(writer, served.repositoryId);
-    const locked = { ...served, version: repository.latestVersion };
-    if (!(await isServed(writer, locked, { kind: "blob", key: digest }))) {
+    const { repository, latest } = await lockServed(writer, served);
+    if (!(await isServed(writer, latest, { kind: "blob", key: digest }))) {
       throw new ContentError("blob-unknown", `the repository has no blob ${digest}`, { digest });
     }
     const user = await findUser(writer, repository, digest);

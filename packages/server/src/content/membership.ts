@@ -3,9 +3,8 @@ import { type RawBuilder, type SqlBool, sql } from "kysely";
 import { appendAudit } from "../audit/audit-log.ts";
 import { describeContentChange } from "../audit/content-change.ts";
 import type { Reader, Writer } from "../db/database.ts";
-import { forgetCarriers } from "./carrier-rows.ts";
-import { forgetRecorded } from "./recorded-rows.ts";
 import type { HeldVersion, LockedRepository } from "./repositories.ts";
+import { forgetCarriers, forgetRecorded } from "./unheld-rows.ts";
 import { type Unit, batches } from "./units.ts";
 
 /**

@@ -9,7 +9,7 @@ import type { RecordedVerificationTable } from "../db/schema.ts";
 import { ContentError } from "./content-error.ts";
 import { inVersion, isServed } from "./membership.ts";
 import { refuseOverQuota } from "./quotas.ts";
-import { type HeldVersion, type ServedRepository, lockRepository } from "./repositories.ts";
+import { type HeldVersion, type ServedRepository, lockServed } from "./repositories.ts";
 import { signaturesOf } from "./signature-carriers.ts";
 
 /** Results that are kept of one account about one signature of an image, the present one among them. The same result again takes no place, so these are that many changes of mind. */
@@ -65,8 +65,8 @@ export async function recordVerification(
   now: number,
 ): Promise<void> {
   await database.write(async (writer) => {
-    const repository = await lockRepository(writer, served.repositoryId);
-    await requireSignature(writer, { ...served, version: repository.latestVersion }, subject);
+    const { repository, latest } = await lockServed(writer, served);
+    await requireSignature(writer, latest, subject);
     const newest = await findNewest(writer, repository.id, subject, by);
     if (newest === undefined) await refuseCrowd(writer, repository.id, subject);
     if (newest !== undefined && isSame(newest, result)) {
@@ -113,10 +113,9 @@ export async function removeVerifications(
   now: number,
 ): Promise<void> {
   await database.write(async (writer) => {
-    const repository = await lockRepository(writer, served.repositoryId);
-    const locked = { ...served, version: repository.latestVersion };
-    if (signature === undefined) await requireImage(writer, locked, image);
-    else await requireSignature(writer, locked, { image, signature });
+    const { repository, latest } = await lockServed(writer, served);
+    if (signature === undefined) await requireImage(writer, latest, image);
+    else await requireSignature(writer, latest, { image, signature });
     const gone = await writer
       .deleteFrom("recorded_verification")
       .where("repository_id", "=", repository.id)

@@ -5,7 +5,7 @@ import type { Finding } from "./check.ts";
 import { readManifestFacts } from "./manifest-facts.ts";
 import { rewriteLinks } from "./manifest-links.ts";
 import { commitVersion } from "./membership.ts";
-import { forgetRecorded } from "./recorded-rows.ts";
+import { forgetRecorded } from "./unheld-rows.ts";
 import { lockRepository } from "./repositories.ts";
 import { listUncarried } from "./signature-carriers.ts";
 import { indexCarrier } from "./unindexed-signatures.ts";

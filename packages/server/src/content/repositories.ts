@@ -144,6 +144,19 @@ export async function lockRepository(writer: Writer, repositoryId: number): Prom
   };
 }
 
+/**
+ * Locks the repository behind a path, as {@link lockRepository} does.
+ * @returns besides, what the path serves now that nobody else can change it: the latest version
+ * @throws ContentError `repository-unknown` when it was deleted meanwhile
+ */
+export async function lockServed(
+  writer: Writer,
+  served: ServedRepository,
+): Promise<{ readonly repository: LockedRepository; readonly latest: ServedRepository }> {
+  const repository = await lockRepository(writer, served.repositoryId);
+  return { repository, latest: { ...served, version: repository.latestVersion } };
+}
+
 /** Paths that are served, in the order of their bytes, after `last`. */
 export async function listPaths(
   reader: Reader,

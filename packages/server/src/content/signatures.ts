@@ -21,7 +21,7 @@ import type { Unit } from "./units.ts";
 import { findCarrier } from "./carried-index.ts";
 import { refuseOverQuota } from "./quotas.ts";
 import { noteArrival } from "./signature-arrivals.ts";
-import { type LockedRepository, type ServedRepository, lockRepository } from "./repositories.ts";
+import { type ServedRepository, lockServed } from "./repositories.ts";
 import { refuseWithdrawn } from "./tombstones.ts";
 
 /**
@@ -131,16 +131,15 @@ export async function putSignature(
 ): Promise<void> {
   await database.write(async (writer) => {
     await holdTrust(writer);
-    const repository = await lockRepository(writer, served.repositoryId);
-    const locked = { ...served, version: repository.latestVersion };
-    if (!(await isServed(writer, locked, { kind: "manifest", key: manifestDigest }))) {
+    const { repository, latest } = await lockServed(writer, served);
+    if (!(await isServed(writer, latest, { kind: "manifest", key: manifestDigest }))) {
       throw new ContentError("manifest-unknown", `the repository has no manifest ${manifestDigest}`, {
         digest: manifestDigest,
       });
     }
-    const present = await listSignatures(writer, locked, manifestDigest);
+    const present = await listSignatures(writer, latest, manifestDigest);
     const isTaken = present.some((one) => one.digest === signature.digest || one.name === signature.name);
-    if (isTaken || (await findCarrier(writer, locked, manifestDigest, signature.name)) !== undefined) {
+    if (isTaken || (await findCarrier(writer, latest, manifestDigest, signature.name)) !== undefined) {
       throw new ContentError("signature-exists", `${signature.name} already exists`, { name: signature.name });
     }
     const total = present.reduce((sum, one) => sum + one.bytes.length, signature.bytes.length);
@@ -177,9 +176,8 @@ export async function deleteSignature(
   now: number,
 ): Promise<void> {
   await database.write(async (writer) => {
-    const repository: LockedRepository = await lockRepository(writer, served.repositoryId);
-    const locked = { ...served, version: repository.latestVersion };
-    const found = select(await listSignatures(writer, locked, manifestDigest));
+    const { repository, latest } = await lockServed(writer, served);
+    const found = select(await listSignatures(writer, latest, manifestDigest));
     if (found === undefined) throw new ContentError("signature-unknown", "there is no such signature");
     const remove: Unit[] = [{ kind: "signature", key: found.digest }];
     await commitVersion(writer, repository, { add: [], remove }, by, now);

@@ -1,10 +1,10 @@
 /** Manifests that carry a withdrawn signature: they go with it, since whoever reads them would find it there. */
 import { createHash } from "node:crypto";
 import { FormatError, parseManifest, parseSignatureBlob, writeSignatureBlob } from "@signet/core";
-import { forgetCarriers } from "../content/carrier-rows.ts";
 import { planDeletion } from "../content/deletion.ts";
 import { commitVersion } from "../content/membership.ts";
 import { lockRepository } from "../content/repositories.ts";
+import { forgetCarriers } from "../content/unheld-rows.ts";
 import type { Writer } from "../db/database.ts";
 import type { TrustAuthor } from "./trust-change.ts";
 
