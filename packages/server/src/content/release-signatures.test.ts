@@ -101,7 +101,7 @@ forEachStorage(
           select id, ${signature}, 'x', 0 from repository where name like 'r/%'`.execute(writer);
       });
       const list = async (needed: number, mayRead: (path: string) => boolean) =>
-        await listReleaseSignatures(database.read, digest, needed, ({ path }) => mayRead(path));
+        await listReleaseSignatures(database.read, digest, { index: needed }, ({ path }) => mayRead(path));
       const isLast = (path: string): boolean => path === `r/${100_000 + count}`;
       assert.deepEqual(await list(1, isLast), [last]);
       assert.deepEqual(await list(9, (path) => path.startsWith("r/")), [first]);

@@ -20,25 +20,26 @@ type Holder = Pick<ServedRepository, "path" | "repositoryId" | "version" | "visi
 /**
  * The digests of the signatures of simple signing of a manifest, each once: path by path in the order of their bytes, oldest first in each. Rights come first: what cannot be read takes no place.
  *
- * @param needed how many are of use; there may be more in the answer
+ * @param wanted the place, from 1, of the one that is of use, or its digest; there may be more in the answer, of a digest only that
  * @param mayRead whether a path's signatures count
  */
 export async function listReleaseSignatures(
   reader: Reader,
   manifest: string,
-  needed: number,
+  wanted: { readonly index: number } | { readonly signature: string },
   mayRead: (holder: Pick<Holder, "path" | "visibility">) => boolean,
 ): Promise<readonly string[]> {
+  const [needed, only] = "index" in wanted ? [wanted.index, undefined] : [1, wanted.signature];
   const found = new Set<string>();
   let last = "";
   let readable = 0;
   let limit = FIRST_HOLDER_BATCH;
   for (let asked = 0; asked < MAX_HOLDERS; limit = Math.min(limit * 2, MAX_HOLDER_BATCH)) {
-    const rows = await listHolders(reader, manifest, last, limit);
+    const rows = await listHolders(reader, manifest, only, last, limit);
     const allowed = rows.filter(mayRead).slice(0, MAX_READABLE_HOLDERS - readable);
     for (let start = 0; start < allowed.length; start += READ_BATCH) {
       const batch = allowed.slice(start, start + READ_BATCH);
-      for (const digest of await listDigests(reader, manifest, batch)) found.add(digest);
+      for (const digest of await listDigests(reader, manifest, only, batch)) found.add(digest);
       if (found.size >= needed) return [...found];
       // SQLite answers without going through the event loop: other requests must come in between.
       await setImmediate();
@@ -52,7 +53,13 @@ export async function listReleaseSignatures(
 }
 
 /** Paths that serve a signature of a manifest, in the order of their bytes, after `last`. */
-async function listHolders(reader: Reader, manifest: string, last: string, limit: number): Promise<readonly Holder[]> {
+async function listHolders(
+  reader: Reader,
+  manifest: string,
+  only: string | undefined,
+  last: string,
+  limit: number,
+): Promise<readonly Holder[]> {
   const { rows } = await sql<Holder>`
     select distinct distribution.path, repository.id as "repositoryId", repository.visibility,
       coalesce(distribution.version, repository.latest_version) as version
@@ -61,7 +68,8 @@ async function listHolders(reader: Reader, manifest: string, last: string, limit
     join repository on repository.id = membership.repository_id
     join distribution on distribution.repository_id = repository.id
     where membership.unit_kind = 'signature' and membership.unit_key = signature.digest
-      and signature.manifest_digest = ${manifest} and signature.format = 'simple-signing' and distribution.path > ${last}
+      and signature.manifest_digest = ${manifest} ${only === undefined ? sql`` : sql`and signature.digest = ${only}`}
+      and signature.format = 'simple-signing' and distribution.path > ${last}
       and membership.version_added <= coalesce(distribution.version, repository.latest_version)
       and (membership.version_removed is null
         or membership.version_removed > coalesce(distribution.version, repository.latest_version))
@@ -70,7 +78,12 @@ async function listHolders(reader: Reader, manifest: string, last: string, limit
 }
 
 /** What these paths serve. */
-async function listDigests(reader: Reader, manifest: string, holders: readonly Holder[]): Promise<readonly string[]> {
+async function listDigests(
+  reader: Reader,
+  manifest: string,
+  only: string | undefined,
+  holders: readonly Holder[],
+): Promise<readonly string[]> {
   const rows = await reader
     .selectFrom("signature")
     .crossJoin("membership")
@@ -82,6 +95,7 @@ async function listDigests(reader: Reader, manifest: string, holders: readonly H
     .select(["signature.digest", "membership.repository_id", "membership.version_added", "membership.version_removed"])
     .whereRef("membership.unit_key", "=", "signature.digest")
     .where("signature.manifest_digest", "=", manifest)
+    .$if(only !== undefined, (query) => query.where("signature.digest", "=", only!))
     .where("signature.format", "=", "simple-signing")
     .where("membership.unit_kind", "=", "signature")
     .where(

@@ -77,7 +77,12 @@ export function listRequests(content: LargeContent, store: BlobStore): readonly 
         `${content.manifest(402)}@${content.signature(402).slice(7, 39)}`,
       ),
     ),
-    read("release signatures", (reader) => listReleaseSignatures(reader, content.manifest(400), 10, () => true)),
+    read("release signatures", (reader) =>
+      listReleaseSignatures(reader, content.manifest(400), { index: 10 }, () => true),
+    ),
+    read("release signature by its own digest", (reader) =>
+      listReleaseSignatures(reader, content.manifest(400), { signature: content.signature(400) }, () => true),
+    ),
     read("blob holders", (reader) => listBlobHolders(reader, content.blob(1601), 100)),
     read("blob holders, shared blob", (reader) => listBlobHolders(reader, content.blob(50), 100)),
     { ...read("quota, large repository", (reader) => readQuotaUse(reader, big)), holdsAll: true },

@@ -176,6 +176,9 @@ async function askTrees({ served, admin }: Bench): Promise<void> {
   await admin(409, "writeLookasideSignature", `${tree}1`, { body: second });
   await admin(201, "writeLookasideSignature", `${tree}2`, { body: second });
   await admin(400, "writeLookasideSignature", `${tree}3`, { body: "no signature" });
+  const own = etagOf(first).slice(1, -1).replace(":", "=");
+  await admin(204, "writeLookasideSignature", `${tree}${own}`, { body: first });
+  await admin(400, "writeLookasideSignature", `${tree}${own}`, { body: second });
   await admin(404, "writeLookasideSignature", tree.replace("team/app", "team/none").concat("1"), { body: first });
   const known = { headers: { "if-none-match": etagOf(first) } };
   for (const [id, at] of [
@@ -183,6 +186,7 @@ async function askTrees({ served, admin }: Bench): Promise<void> {
     ["readReleaseSignature", `/signatures/${folder}`],
   ] as const) {
     assert.deepEqual(await admin(200, id, `${at}1`), Buffer.from(first));
+    assert.deepEqual(await admin(200, id, `${at}${own}`), Buffer.from(first));
     assert.deepEqual(await admin(200, `${id}Headers`, `${at}1`), Buffer.of());
     await admin(304, id, `${at}1`, known);
     await admin(304, `${id}Headers`, `${at}1`, known);
@@ -190,7 +194,7 @@ async function askTrees({ served, admin }: Bench): Promise<void> {
   }
   await admin(412, "removeLookasideSignature", `${tree}2`, { headers: { "if-match": etagOf(first) } });
   await admin(204, "removeLookasideSignature", `${tree}2`, { headers: { "if-match": etagOf(second) } });
-  await admin(204, "removeLookasideSignature", `${tree}1`);
+  await admin(204, "removeLookasideSignature", `${tree}${own}`);
   await admin(404, "removeLookasideSignature", `${tree}1`);
 }
 
@@ -241,7 +245,7 @@ async function askWithoutRights({ served, asked }: Bench): Promise<void> {
     verified: `sha256:${"0".repeat(64)}`,
     algorithm: "sha256",
     hex: digest.slice("sha256:".length),
-    index: "1",
+    place: "1",
   };
   const { strangerToken } = served;
   const callers: readonly ((id: string) => Record<string, string>)[] = [

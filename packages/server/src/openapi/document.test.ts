@@ -21,7 +21,7 @@ const values: Readonly<Record<string, string>> = {
   verified: `sha256:${hex}`,
   algorithm: "sha256",
   hex,
-  index: "1",
+  place: "1",
 };
 const fill = (template: string): string => template.replaceAll(/\{([a-z]+)\}/g, (_, name: string) => values[name]!);
 

@@ -23,7 +23,16 @@ export const digest: OpenApiObject = pathParameter("digest", "The manifest's dig
 const fileParameters: readonly OpenApiObject[] = [
   pathParameter("algorithm", "Of the manifest's digest.", { enum: ["sha256", "sha384", "sha512"] }),
   pathParameter("hex", "The digest's hex digits.", { type: "string", pattern: "^[0-9a-f]{64,128}$" }),
-  pathParameter("index", "From 1, without gaps.", { type: "integer", minimum: 1, maximum: 99_999 }),
+  pathParameter(
+    "place",
+    "From 1, without gaps: the place of a signature, which moves up when one before it is removed. Or `sha256=` and the hex digits of the digest of its own bytes, as lists and its `ETag` have it: under this name nothing else is ever found.",
+    {
+      anyOf: [
+        { type: "integer", minimum: 1, maximum: 99_999 },
+        { type: "string", pattern: "^sha256=[0-9a-f]{64}$" },
+      ],
+    },
+  ),
 ];
 
 const ifNoneMatch: OpenApiObject = {
@@ -117,7 +126,18 @@ const deleteSignature: OpenApiObject = {
   },
 };
 
-const file: OpenApiObject = mediaAnswer("The signature's own bytes.", "application/octet-stream", etagHeader);
+const file: OpenApiObject = mediaAnswer("The signature's own bytes.", "application/octet-stream", {
+  ...etagHeader,
+  "Cache-Control": {
+    description:
+      "`immutable` for a year by its own digest; `no-cache` by its place, which another one may come to have.",
+    schema: { type: "string" },
+  },
+  "Content-Location": {
+    description: "Of a file that was asked for by its place: its name by its own digest.",
+    schema: { type: "string" },
+  },
+});
 
 const readLookaside: OpenApiObject = {
   operationId: "readLookasideSignature",
@@ -133,7 +153,7 @@ const writeLookaside: OpenApiObject = {
   operationId: "writeLookasideSignature",
   summary: "Add a signature in the lookaside tree of a repository",
   description:
-    "At the first free place, with the same checks as at the extension. The same bytes at their own place again change nothing. Needs the right to sign.",
+    "At the first free place, or by the digest of its bytes, with the same checks as at the extension. The same bytes under their own name again change nothing. Needs the right to sign.",
   tags: ["lookaside"],
   requestBody: {
     required: true,
@@ -151,7 +171,8 @@ const writeLookaside: OpenApiObject = {
 const deleteLookaside: OpenApiObject = {
   operationId: "removeLookasideSignature",
   summary: "Remove a signature from the lookaside tree of a repository",
-  description: "Those after it move up by one place. Needs the right to sign.",
+  description:
+    "Those after it move up by one place, so a place may have another signature by the time the request comes: by its own digest, or with `If-Match`, just that one is meant. Needs the right to sign.",
   tags: ["lookaside"],
   parameters: [
     {
@@ -198,14 +219,14 @@ export const signaturePaths: OpenApiObject = {
     ],
     delete: deleteSignature,
   },
-  "/lookaside/{name}@{algorithm}={hex}/signature-{index}": {
+  "/lookaside/{name}@{algorithm}={hex}/signature-{place}": {
     parameters: [name, ...fileParameters],
     get: readLookaside,
     head: headOf(readLookaside),
     put: writeLookaside,
     delete: deleteLookaside,
   },
-  "/signatures/{algorithm}={hex}/signature-{index}": {
+  "/signatures/{algorithm}={hex}/signature-{place}": {
     parameters: fileParameters,
     get: readRelease,
     head: headOf(readRelease),

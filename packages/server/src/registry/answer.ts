@@ -29,6 +29,9 @@ export function openExchange(
   return { request, response, path, query: new URLSearchParams(target.slice(path.length)), now, headers };
 }
 
+/** `Cache-Control` of an address that names its content by digest: for a year, and only by the client itself, which had a right to it (RFC 8246). */
+export const UNCHANGING: string = "private, max-age=31536000, immutable";
+
 /** An answer to GET in whole; for HEAD only its headers are sent. */
 export interface CompleteAnswer {
   readonly status: number;
@@ -40,7 +43,7 @@ export interface CompleteAnswer {
 
 /** Sends an answer, or 304 when the client has it already. */
 export function sendAnswer(exchange: Exchange, complete: CompleteAnswer): void {
-  if (complete.tag !== undefined && answerIfUnchanged(exchange, complete.tag)) return;
+  if (complete.tag !== undefined && answerIfUnchanged(exchange, complete.tag, complete.headers)) return;
   answer(exchange, complete.status, complete.headers, complete.body);
 }
 
@@ -107,14 +110,19 @@ export function jsonAnswer(value: unknown, headers: Readonly<Record<string, stri
   };
 }
 
-/** `304 Not Modified` when the client has these bytes already. For a digest the tag is the digest itself. */
-export function answerIfUnchanged(exchange: Exchange, tag: string): boolean {
+/**
+ * `304 Not Modified` when the client has these bytes already. For a digest the tag is the digest itself.
+ * @param headers of the answer that would have been sent: what a cache goes by is in both (RFC 9110, section 15.4.5), what describes the body is not
+ */
+export function answerIfUnchanged(exchange: Exchange, tag: string, headers: Readonly<Record<string, string>>): boolean {
   const known = exchange.request.headers["if-none-match"];
   if (known === undefined) return false;
   const quoted = `"${tag}"`;
   const matches = known.split(",", 100).some((one) => one.trim().replace(/^W\//, "") === quoted || one.trim() === "*");
-  if (matches) answer(exchange, 304, { etag: quoted });
-  return matches;
+  if (!matches) return false;
+  const { "content-type": _type, ...kept } = headers;
+  answer(exchange, 304, { ...kept, etag: quoted });
+  return true;
 }
 
 /** A page of a list: so many entries after that one. */

@@ -8,7 +8,7 @@ import type { StoredBlob } from "../content/blobs.ts";
 import { deleteBlob } from "../content/deletion.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import type { Database } from "../db/database.ts";
-import { type CompleteAnswer, type Exchange, answer, answerIfUnchanged, writeHead } from "./answer.ts";
+import { type CompleteAnswer, type Exchange, UNCHANGING, answer, answerIfUnchanged, writeHead } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
 
@@ -24,7 +24,7 @@ function headersOf(digest: string): Record<string, string> {
     "docker-content-digest": digest,
     etag: `"${digest}"`,
     "accept-ranges": "bytes",
-    "cache-control": "private, max-age=31536000, immutable",
+    "cache-control": UNCHANGING,
   };
 }
 
@@ -39,8 +39,8 @@ export async function makeBlobAnswer(store: BlobStore, blob: StoredBlob): Promis
 export async function serveBlob(store: BlobStore, exchange: Exchange, blob: StoredBlob): Promise<void> {
   const { request, response } = exchange;
   const { digest, size } = blob;
-  if (answerIfUnchanged(exchange, digest)) return;
   const headers = headersOf(digest);
+  if (answerIfUnchanged(exchange, digest, headers)) return;
   const range = readRange(request.headers.range, String(request.headers["if-range"] ?? ""), digest, size);
   const { first, last } = range ?? { first: 0, last: size - 1 };
   const length = last - first + 1;

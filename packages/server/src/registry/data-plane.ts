@@ -164,7 +164,8 @@ export class DataPlane {
           return await serveReleaseTree(database, exchange, caller, route);
         }
         if (reads) {
-          const what = `lookaside ${route.digest} ${route.index}`;
+          const { digest, file } = route;
+          const what = `lookaside ${digest} ${"index" in file ? file.index : file.signature}`;
           return await this.#read(exchange, caller, route.path, what, (reader, served) =>
             makeLookasideAnswer(reader, served, route),
           );

@@ -64,10 +64,20 @@ void describe("a push and a pull", () => {
     const head = await registry.request("HEAD", `/v2/team/app/manifests/${image.digest}`);
     assert.equal(head.status, 200);
     assert.equal(head.headers.get("content-length"), String(image.manifest.length));
-    const unchanged = await registry.request("GET", "/v2/team/app/manifests/v1", undefined, {
-      "if-none-match": byTag.headers.get("etag")!,
-    });
-    assert.equal(unchanged.status, 304);
+    // With what caches go by: RFC 9110, section 15.4.5.
+    for (const [path, caching, type] of [
+      ["manifests/v1", "no-cache", image.mediaType],
+      [`manifests/${image.digest}`, "private, max-age=31536000, immutable", image.mediaType],
+      [`blobs/${image.layers[0]!.digest}`, "private, max-age=31536000, immutable", "application/octet-stream"],
+    ] as const) {
+      const whole = await registry.request("GET", `/v2/team/app/${path}`);
+      const etag = whole.headers.get("etag")!;
+      const unchanged = await registry.request("GET", `/v2/team/app/${path}`, undefined, { "if-none-match": etag });
+      const saidOf = ({ headers }: typeof whole) =>
+        ["cache-control", "etag", "content-type"].map((one) => headers.get(one));
+      assert.deepEqual([whole.status, saidOf(whole)], [200, [caching, etag, type]]);
+      assert.deepEqual([unchanged.status, saidOf(unchanged)], [304, [caching, etag, null]]);
+    }
     for (const { digest, bytes } of [image.config, ...image.layers]) {
       const blob = await registry.request("GET", `/v2/team/app/blobs/${digest}`);
       assert.ok(blob.bytes.equals(bytes));

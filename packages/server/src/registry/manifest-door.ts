@@ -10,7 +10,7 @@ import { isTagName } from "../content/names.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { resolveTag } from "../content/tags.ts";
 import type { Database, Reader } from "../db/database.ts";
-import { type CompleteAnswer, type Exchange, answer, readBody } from "./answer.ts";
+import { type CompleteAnswer, type Exchange, UNCHANGING, answer, readBody } from "./answer.ts";
 import type { Caller } from "./caller.ts";
 import { RegistryError } from "./registry-error.ts";
 import type { ManifestReference } from "./route.ts";
@@ -37,7 +37,7 @@ function manifestHeaders(manifest: StoredManifest, byDigest: boolean): Record<st
     "docker-content-digest": manifest.digest,
     etag: `"${manifest.digest}"`,
     // What a digest names never changes; what a tag names must be asked for each time. Private: a shared cache knows nothing of rights.
-    "cache-control": byDigest ? "private, max-age=31536000, immutable" : "no-cache",
+    "cache-control": byDigest ? UNCHANGING : "no-cache",
   };
 }
 

@@ -34,14 +34,16 @@ export interface LookasideRoute {
   readonly kind: "lookaside";
   readonly path: string | undefined;
   readonly digest: Digest;
-  /** From 1. */
-  readonly index: number;
+  readonly file: LookasideFile;
 }
+
+/** A file by its place, from 1, which changes when one before it goes; or by the digest of its own bytes, which nothing changes. */
+export type LookasideFile = { readonly index: number } | { readonly signature: Digest };
 
 export type ManifestReference = { readonly digest: Digest } | { readonly tag: string };
 
 const uploadForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const signatureForm = /^signature-([1-9][0-9]{0,4})$/;
+const signatureForm = /^signature-(?:([1-9][0-9]{0,4})|sha256=([0-9a-f]{64}))$/;
 
 /**
  * Reads a request's path.
@@ -123,7 +125,7 @@ function readExtensionRoute(rest: string): Route | undefined {
 
 /**
  * `PATH@ALGORITHM=HEX/signature-N`, as containers/image asks for it (containers-registries.d(5)). Clients whose `lookaside` ends with `/` put another one behind it: to them a
- * 404 would say that the image is not signed.
+ * 404 would say that the image is not signed. `signature-sha256=HEX`, which such clients do not ask for, is ours.
  */
 function readLookasideRoute(text: string): Route | undefined {
   const rest = text.startsWith("/") ? text.slice(1) : text;
@@ -140,12 +142,13 @@ function readReleaseRoute(text: string): Route | undefined {
   return file && { kind: "lookaside", path: undefined, ...file };
 }
 
-function readSignatureFile(text: string): { readonly digest: Digest; readonly index: number } | undefined {
+function readSignatureFile(text: string): Pick<LookasideRoute, "digest" | "file"> | undefined {
   const [folder = "", file = "", ...rest] = text.split("/");
   if (rest.length > 0 || folder.includes(":")) return undefined;
   const digest = tryParseDigest(folder.replace("=", ":"));
-  const index = signatureForm.exec(file)?.[1];
-  return digest === undefined || index === undefined ? undefined : { digest, index: Number(index) };
+  const [whole, index, hex] = signatureForm.exec(file) ?? [];
+  if (digest === undefined || whole === undefined) return undefined;
+  return { digest, file: hex === undefined ? { index: Number(index) } : { signature: checkDigest(`sha256:${hex}`) } };
 }
 
 function readReference(text: string): ManifestReference {
