@@ -245,23 +245,28 @@ forEachStorage(
       const bytes = await bench.sign();
       const signature = await bench.push("team/app", bytes);
       const place = verificationsOf("team/app", image.digest, signature);
-      const answers = await Promise.all(
-        Array.from({ length: 48 }, async (_, index) => {
-          const account = `robot$${index % 6}`;
-          if (index % 12 === 5) return await ask("DELETE", place, account);
-          if (index % 12 === 7) return await putSignature(registry, "team/app", image, bytes);
-          if (index % 12 === 11)
-            return await ask("DELETE", `/lookaside/team/app@${image.digest.replace(":", "=")}/signature-1`);
-          return await ask("POST", place, account, { ...accepted, reason: `reason ${index}` });
-        }),
-      );
-      const statuses = new Set(answers.map((one) => one.status));
+      const file = `/lookaside/team/app@${image.digest.replace(":", "=")}/signature-${signature.replace(":", "=")}`;
+      const statuses = new Set<number>();
+      // Recording meets the end of the signature it is about, again and again.
+      for (let round = 0; round < 12; round += 1) {
+        const answers = await Promise.all([
+          ...Array.from({ length: 12 }, (_, index) =>
+            ask("POST", place, `robot$${index}`, { ...accepted, reason: `reason ${round}` }),
+          ),
+          ask("DELETE", place, "robot$1"),
+          ask("DELETE", file),
+        ]);
+        for (const { status } of answers) statuses.add(status);
+        await isClean(bench);
+        assert.equal(await countRows(bench), 0, "results of a signature that is gone");
+        assert.equal((await putSignature(registry, "team/app", image, bytes)).status, 201);
+      }
+      // Which of them come first is not ours to say.
       assert.deepEqual(
-        [...statuses].filter((status) => ![201, 204, 404, 409].includes(status)),
+        [...statuses].filter((status) => ![201, 204, 404].includes(status)),
         [],
       );
       assert.deepEqual(registry.failures, []);
-      await isClean(bench);
     });
 
     test("a repository over its quota still takes results back", async (t) => {
