@@ -7,6 +7,7 @@ import {
   parseJson,
   parseKeyring,
   parseManifest,
+  readWebSignatures,
   parsePolicy,
   parseReference,
   parseReferrers,
@@ -84,7 +85,8 @@ const makers: Readonly<Record<string, () => Omit<FuzzTarget, "name">>> = {
     ],
     run: (bytes) => {
       computeManifestDigest(bytes, nodeEngine);
-      parseManifest(bytes);
+      const manifest = parseManifest(bytes);
+      if (manifest.kind === "schema1") readWebSignatures(manifest);
     },
   }),
   referrers: () => ({

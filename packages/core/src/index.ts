@@ -115,6 +115,8 @@ export { parseManifest } from "./formats/manifest/manifest.ts";
 export type { UntrustedImageManifest, UntrustedManifest, UntrustedManifestList } from "./formats/manifest/manifest.ts";
 export { computeManifestDigest } from "./formats/manifest/manifest-digest.ts";
 export {
+  DOCKER_SCHEMA1_SIGNED_TYPE,
+  DOCKER_SCHEMA1_TYPE,
   OCI_INDEX_TYPE,
   OCI_MANIFEST_TYPE,
   claimedMediaType,
@@ -126,6 +128,8 @@ export { chooseInstance, formatPlatform } from "./formats/manifest/platform.ts";
 export { artifactTypeOf, describeReferrer, parseReferrers, writeReferrers } from "./formats/manifest/referrers.ts";
 export type { UntrustedReferrer } from "./formats/manifest/referrers.ts";
 export type { UntrustedSchema1Manifest } from "./formats/manifest/schema1.ts";
+export { readWebSignatures } from "./formats/manifest/web-signatures.ts";
+export type { UntrustedWebKey, UntrustedWebSignature } from "./formats/manifest/web-signatures.ts";
 export { parseSignatureBlob, writeSignatureBlob } from "./formats/signature-blob/signature-blob.ts";
 export type {
   SignatureBlobContent,

@@ -132,6 +132,34 @@ test("schema 1 names its layers newest first, as they stand", () => {
   assert.equal(signed.tag, "latest");
   assert.ok(signed.layers.length > 1);
   assert.deepEqual(signed.layers, unsigned.layers);
+  assert.equal(signed.history.length, signed.layers.length);
+  assert.equal((JSON.parse(signed.history[0]!) as { architecture: string }).architecture, "amd64");
+  // The payload of the signed one is the unsigned one, which is its own.
+  assert.deepEqual(Buffer.from(signed.payload), readVector("v2s1-unsigned.manifest.json"));
+  assert.deepEqual(Buffer.from(unsigned.payload), readVector("v2s1-unsigned.manifest.json"));
+});
+
+test("the history of schema 1 is read so that it means one thing, and may be missing", () => {
+  const document = (history: string): Uint8Array => encode(`{"schemaVersion":1,"fsLayers":[]${history}}`);
+  const historyOf = (text: string): readonly string[] => {
+    const manifest = parseManifest(document(text));
+    assert.ok(manifest.kind === "schema1");
+    return manifest.history;
+  };
+  assert.deepEqual(historyOf(""), []);
+  assert.deepEqual(historyOf(',"history":null'), []);
+  assert.deepEqual(historyOf(',"history":[{"v1Compatibility":"{}"},{}]'), ["{}", ""]);
+  for (const wrong of [
+    ',"history":{}',
+    ',"history":["{}"]',
+    ',"history":[{"v1Compatibility":{}}]',
+    ',"history":[{"v1Compatibility":"{}","v1Compatibility":"[]"}]',
+    ',"history":[{"v1compatibility":"{}"}]',
+  ])
+    assert.throws(() => historyOf(wrong), { code: "manifest-malformed" }, wrong);
+  assert.throws(() => historyOf(`,"history":[${Array.from({ length: 1_001 }, () => "{}").join(",")}]`), {
+    code: "input-too-large",
+  });
 });
 
 test("lists, layers and bytes beyond the limits are refused as too large", () => {

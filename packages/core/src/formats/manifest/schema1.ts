@@ -16,6 +16,10 @@ export interface UntrustedSchema1Manifest {
   readonly architecture: string;
   /** `fsLayers`, newest layer first, as they stand; the same digest may occur more than once. */
   readonly layers: readonly Digest[];
+  /** `history`, in the same order: `v1Compatibility` as it stands, which is JSON within a string; empty where an entry lacks it. Whether there is one for each layer is not checked. */
+  readonly history: readonly string[];
+  /** What the digest is about: the document, without its signatures where it is signed. */
+  readonly payload: Uint8Array;
   readonly raw: Uint8Array;
 }
 
@@ -28,7 +32,7 @@ export function parseSchema1(bytes: Uint8Array, document: JsonNode, top: Members
   const signatures = top.get("signatures");
   const isSigned = signatures !== undefined && signatures.kind !== "null";
   // Fails unless the payload, which the digest is about, is the document without its signatures; so the members below are those of the payload.
-  if (isSigned) checkPayload(bytes, document);
+  const payload = isSigned ? checkPayload(bytes, document) : bytes;
   const fsLayers = top.get("fsLayers");
   if (fsLayers === undefined) throw manifestProblem({ start: 0 }, "fsLayers", "a schema 1 manifest without fsLayers");
   const layers = readArray(fsLayers, "fsLayers", MAX_LAYERS).map((item, index) => {
@@ -42,6 +46,18 @@ export function parseSchema1(bytes: Uint8Array, document: JsonNode, top: Members
     tag: readText(top.get("tag"), "tag") ?? "",
     architecture: readText(top.get("architecture"), "architecture") ?? "",
     layers,
+    history: readHistory(top.get("history")),
+    payload,
     raw: bytes,
   };
+}
+
+function readHistory(node: JsonNode | undefined): readonly string[] {
+  if (node === undefined) return [];
+  return readArray(node, "history", MAX_LAYERS).map((item, index) => {
+    const path = `history[${index}]`;
+    return (
+      readText(readMembers(item, path, ["v1Compatibility"]).get("v1Compatibility"), `${path}.v1Compatibility`) ?? ""
+    );
+  });
 }

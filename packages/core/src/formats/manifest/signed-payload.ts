@@ -7,7 +7,7 @@ import { FormatError } from "../../errors.ts";
 import { manifestProblem, readArray, readMembers, readText, readWhole } from "./members.ts";
 
 /** JSON web signatures in one manifest. Registries put in one; re-signing adds one. */
-const MAX_WEB_SIGNATURES = 100;
+export const MAX_WEB_SIGNATURES = 100;
 
 /**
  * True for a document that the reference implementation takes for a signed schema 1 manifest. It reads as loosely as Go does: names match in any case, the last of
@@ -56,7 +56,7 @@ function isGoInteger(node: { readonly text: string; readonly value: number }): b
 /**
  * The bytes that a signed schema 1 manifest's digest is about: its first `formatLength` octets and its `formatTail`, on which all its signatures must agree.
  *
- * Not checked: the JSON web signatures themselves, whose keys nobody trusts; and whether the payload says what the document says, which is
+ * Not checked: the JSON web signatures themselves, whose keys nobody trusts (`readWebSignatures` takes them apart for whoever wants to); and whether the payload says what the document says, which is
  * {@link checkPayload}'s work.
  *
  * @param document `bytes`, parsed
@@ -71,17 +71,19 @@ const spacedComma = /^[ \t\r\n]*,[ \t\r\n]*$/;
 const spacedBrace = /^[ \t\r\n]*\}[ \t\r\n]*$/;
 
 /**
- * Refuses a signed schema 1 manifest unless its payload is this very document without its `signatures` member, which must be the last one, as every signing tool
+ * The payload as {@link signedPayload} reads it. Refuses a signed schema 1 manifest unless its payload is this very document without its `signatures` member, which must be the last one, as every signing tool
  * leaves it. Otherwise a document could carry the payload, and so the digest, of another image: what was verified would not be what is used.
  *
  * @throws FormatError as {@link signedPayload} does
  */
-export function checkPayload(bytes: Uint8Array, document: JsonNode): void {
+export function checkPayload(bytes: Uint8Array, document: JsonNode): Uint8Array {
   const signatures = findSignatures(document);
   const { length, tail } = readPayloadFormat(bytes, signatures);
   const isLast = document.kind === "object" && document.members.at(-1) === signatures;
   const gap = length < signatures.keyStart ? text(bytes.subarray(length, signatures.keyStart)) : "";
-  if (isLast && spacedComma.test(gap) && spacedBrace.test(text(tail))) return;
+  if (isLast && spacedComma.test(gap) && spacedBrace.test(text(tail))) {
+    return concatBytes([bytes.subarray(0, length), tail]);
+  }
   throw manifestProblem(
     signatures.value,
     "signatures",
@@ -90,7 +92,7 @@ export function checkPayload(bytes: Uint8Array, document: JsonNode): void {
 }
 
 /** The one member of that name. Of several, or of one in another case, each reader would take another one. */
-function findSignatures(document: JsonNode): JsonMember {
+export function findSignatures(document: JsonNode): JsonMember {
   const members = document.kind === "object" ? document.members : [];
   const found = members.filter(({ key }) => foldMemberName(key) === "signatures");
   if (found.length === 1 && found[0]!.key === "signatures") return found[0]!;
@@ -149,7 +151,7 @@ function checkHeader(header: JsonNode | undefined, path: string): void {
 }
 
 /** Base64 with the URL-safe alphabet and mostly without padding, as JSON web signatures have it; spaces and line breaks are passed over, as in libtrust. */
-function decodeBase64Url(encoded: string): Uint8Array {
+export function decodeBase64Url(encoded: string): Uint8Array {
   const compact = encoded.replace(/[ \n]/g, "");
   if (!/^[A-Za-z0-9_-]*={0,2}$/.test(compact) || compact.length % 4 === 1) {
     throw new FormatError("base64-malformed", "manifest: illegal base64url data in a signature");
