@@ -238,6 +238,7 @@ class App {
       blobs,
       gate: this.#gate,
       names: namesOf(config),
+      takesSchema1: config.push.dockerSchema1,
       onJudged: (verdict) => this.#metrics.judged(verdict),
       onFailure: (error, request) => this.#reportFailure(error, request),
     });

@@ -48,6 +48,12 @@ test("options win over the environment, the environment over the file; each valu
   assert.equal(origins.get("drain.timeout"), "default");
 });
 
+test("schema 1 is refused unless somebody says otherwise", async () => {
+  assert.equal((await loadText("# nothing\n")).push.dockerSchema1, false);
+  assert.equal((await loadText("push: {dockerSchema1: true}\n")).push.dockerSchema1, true);
+  assert.equal((await loadText("", { ...home, SIGNET_PUSH_DOCKER_SCHEMA1: "true" })).push.dockerSchema1, true);
+});
+
 test("secrets come from files and the environment, and are never among the settings that are shown", async () => {
   using dir = makeTempDir("signet-config-");
   const file = dir.join("signet.yaml");

@@ -54,6 +54,7 @@ export interface ServerConfig {
     readonly idleTimeout: number;
     readonly requestsPerSecond: number;
   };
+  readonly push: { readonly dockerSchema1: boolean };
   readonly gc: { readonly interval: number; readonly grace: number };
   readonly log: {
     readonly level: "debug" | "error" | "info" | "warn";
@@ -133,6 +134,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
       idleTimeout: values.get("limits.idleTimeout") as number,
       requestsPerSecond: values.get("limits.requestsPerSecond") as number,
     },
+    push: { dockerSchema1: values.get("push.dockerSchema1") as boolean },
     gc: { interval: values.get("gc.interval") as number, grace: values.get("gc.grace") as number },
     log: {
       level: values.get("log.level") as ServerConfig["log"]["level"],

@@ -42,6 +42,16 @@ export { startTestRegistry, testRegistryAccount } from "./test-registry.ts";
 export type { LoggedRequest, TestRegistry, TestRegistryOptions } from "./test-registry.ts";
 export { buildTestImage, buildTestIndex, httpPushTarget, pushTestImage, writeDirImage } from "./test-image.ts";
 export type { PushTarget, TestBlob, TestImage, TestImageFormat, TestImageOptions, TestIndex } from "./test-image.ts";
+export {
+  TEST_SCHEMA1_SIGNED_TYPE,
+  TEST_SCHEMA1_TYPE,
+  attachTestWebSignatures,
+  buildTestSchema1,
+  makeTestSchema1,
+  makeTestWebSignature,
+  pushTestSchema1,
+} from "./test-schema1.ts";
+export type { TestSchema1Image } from "./test-schema1.ts";
 export { testTarFields, writeTestPaxHeader, writeTestTar, writeTestTarEntry } from "./tar-entries.ts";
 export type { TestTarEntryOptions } from "./tar-entries.ts";
 export { buildTestRelease } from "./test-release.ts";

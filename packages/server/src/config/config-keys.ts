@@ -211,6 +211,13 @@ export const configKeys: readonly KeyRow[] = [
       "Requests a second of one client address, four seconds' worth at once; more are answered 429. 0: no such limit.",
   },
   {
+    path: "push.dockerSchema1",
+    kind: "boolean",
+    fallback: "false",
+    summary:
+      "True: manifests of docker schema 1, signed and unsigned, are taken as well, such as by a mirror of old images whose signatures name their digests. False: they are refused; those that are there are read, signed, copied, deleted and checked all the same.",
+  },
+  {
     path: "gc.interval",
     kind: "duration",
     fallback: "1h",

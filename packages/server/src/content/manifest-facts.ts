@@ -1,8 +1,10 @@
 /** What the database keeps of a manifest besides its bytes. */
 import {
+  type Digest,
   FormatError,
   type UntrustedDescriptor,
   type UntrustedManifest,
+  type UntrustedSchema1Manifest,
   claimedMediaType,
   computeManifestDigest,
   digestAlgorithm,
@@ -13,6 +15,7 @@ import { nodeEngine } from "@signet/core/node-engine";
 import { createHash } from "node:crypto";
 import { ContentError } from "./content-error.ts";
 import { type Described, checkDescriptors } from "./descriptors.ts";
+import { checkSchema1 } from "./schema1.ts";
 
 /** Two names of at most 127 characters and the stroke between them (RFC 6838, section 4.2). */
 const MAX_ARTIFACT_TYPE_CHARACTERS = 255;
@@ -22,27 +25,29 @@ export interface ManifestFacts {
   readonly digest: string;
   readonly mediaType: string;
   readonly bytes: Uint8Array;
-  readonly kind: "image" | "list";
-  /** Blobs that must exist: config and layers that are distributed by the registry. */
+  readonly kind: "image" | "list" | "schema1";
+  /** Blobs that must exist: config and layers that are distributed by the registry. Schema 1 has layers only. */
   readonly blobs: readonly string[];
   /** Manifests of a list; they may be missing, as in a mirror of some platforms only. */
   readonly children: readonly string[];
-  /** What it says of these blobs, or of these manifests. */
+  /** What it says of these blobs, or of these manifests; schema 1 says nothing but their digests. */
   readonly descriptors: readonly Described[];
   readonly configDigest: string | undefined;
   readonly subject: string | undefined;
   readonly artifactType: string | undefined;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Bytes of config and layers, as the descriptors state them. */
+  /** Bytes of config and layers, as the descriptors state them; 0 where there are none. */
   readonly totalSize: number;
 }
 
 /**
  * Reads a manifest as a client pushes it.
  *
+ * The digest is that of its bytes; of docker schema 1, that of the payload that its JSON web signatures sign, so that manifests of other bytes can have it too: the same document with
+ * other signatures, or with none. What they say beside the signatures is the same to the byte.
+ *
  * @param reference the digest that the client names it by, or undefined for a push by tag: then its digest is a sha256
- * @throws ContentError `manifest-invalid` for what is malformed or ambiguous, contradicts itself or its declared type, or is of docker schema 1, which is only read;
- *   `digest-mismatch` when the bytes are not those of `reference`
+ * @throws ContentError `manifest-invalid` for what is malformed or ambiguous, or contradicts itself or its declared type; `digest-mismatch` when the digest is not `reference`
  */
 export function readManifestFacts(
   bytes: Uint8Array,
@@ -50,13 +55,13 @@ export function readManifestFacts(
   reference: string | undefined,
 ): ManifestFacts {
   const manifest = parse(bytes, contentType);
-  if (manifest.kind === "schema1") {
-    throw new ContentError(
-      "manifest-invalid",
-      "manifests of docker schema 1 are no longer taken; push schema 2 or OCI",
-    );
-  }
-  const digest = reference === undefined ? computeManifestDigest(bytes, nodeEngine) : checkDigest(bytes, reference);
+  const isSchema1 = manifest.kind === "schema1";
+  if (isSchema1) checkSchema1(manifest, contentType);
+  const digest =
+    reference === undefined
+      ? computeManifestDigest(bytes, nodeEngine)
+      : checkDigest(isSchema1 ? manifest.payload : bytes, reference);
+  if (isSchema1) return schema1Facts(manifest, digest);
   const isImage = manifest.kind === "image";
   const layers: readonly UntrustedDescriptor[] = isImage ? [manifest.config, ...manifest.layers] : [];
   // Layers that may not be distributed name other places to fetch them from; the registry need not have them.
@@ -76,6 +81,24 @@ export function readManifestFacts(
     artifactType: checkArtifactType(manifest.artifactType || (isImage ? manifest.config.mediaType : undefined)),
     annotations: Object.fromEntries(manifest.annotations),
     totalSize: layers.reduce((sum, layer) => sum + layer.size, 0),
+  };
+}
+
+function schema1Facts(manifest: UntrustedSchema1Manifest, digest: Digest): ManifestFacts {
+  const { kind, mediaType, layers, raw: bytes } = manifest;
+  return {
+    digest,
+    mediaType,
+    bytes,
+    kind,
+    blobs: [...new Set(layers)],
+    children: [],
+    descriptors: [],
+    configDigest: undefined,
+    subject: undefined,
+    artifactType: undefined,
+    annotations: {},
+    totalSize: 0,
   };
 }
 
@@ -107,14 +130,15 @@ function checkArtifactType(type: string | undefined): string | undefined {
   return type;
 }
 
-function checkDigest(bytes: Uint8Array, reference: string): string {
+/** @param hashed what the digest is about */
+function checkDigest(hashed: Uint8Array, reference: string): Digest {
   const digest = tryParseDigest(reference);
   if (digest === undefined)
     throw new ContentError("digest-mismatch", "the reference is not a digest", { digest: reference });
   const algorithm = digestAlgorithm(digest);
-  const found = `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
+  const found = `${algorithm}:${createHash(algorithm).update(hashed).digest("hex")}`;
   if (found !== digest) {
-    throw new ContentError("digest-mismatch", `the manifest's bytes have the digest ${found}`, { digest: reference });
+    throw new ContentError("digest-mismatch", `the manifest has the digest ${found}`, { digest: reference });
   }
   return digest;
 }

@@ -71,8 +71,8 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
     if (missing !== undefined) {
       throw new ContentError("manifest-blob-unknown", `the repository has no blob ${missing}`, { digest: missing });
     }
-    if (manifest.kind === "image") await checkBlobDescriptors(writer, manifest.descriptors);
-    else await checkManifestDescriptors(writer, repository, manifest.descriptors);
+    if (manifest.kind === "list") await checkManifestDescriptors(writer, repository, manifest.descriptors);
+    else await checkBlobDescriptors(writer, manifest.descriptors);
     const isHere = (await listPresent(writer, repository, "manifest", [manifest.digest])).has(manifest.digest);
     await insertManifest(writer, manifest, now);
     const isRoot = put.tags.length > 0 || manifest.kind === "list" || manifest.subject !== undefined;
@@ -105,6 +105,7 @@ export async function putManifest(database: Database, put: ManifestPut): Promise
   });
 }
 
+/** Of docker schema 1, other bytes can have the digest already, in any repository: the bytes that are there stay, since what a digest names must not change for those who have it. */
 async function insertManifest(writer: Writer, manifest: ManifestFacts, now: number): Promise<void> {
   const inserted = await writer
     .insertInto("manifest")

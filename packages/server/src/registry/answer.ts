@@ -39,6 +39,8 @@ export interface CompleteAnswer {
   readonly body: Uint8Array;
   /** What its `ETag` holds, without the quotes. */
   readonly tag?: string;
+  /** Of a manifest, its digest: what pull policies judge. */
+  readonly manifest?: string;
 }
 
 /** Sends an answer, or 304 when the client has it already. */

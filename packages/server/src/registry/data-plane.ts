@@ -62,6 +62,8 @@ export interface DataPlaneOptions {
   readonly gate: Gate;
   /** Host names, with ports, that clients know the server by; pull policies compare signatures with them. Default: none, so that only identities that policies spell out match. */
   readonly names?: PullGuardOptions["names"];
+  /** Whether pushes of docker schema 1 are taken. Default: no. What is there is read in any case. */
+  readonly takesSchema1?: boolean;
   /** Called for each pull that a policy governs: a counter. */
   readonly onJudged?: PullGuardOptions["onJudged"];
   /** Called with what a client is not told: failures of the server itself. */
@@ -197,12 +199,14 @@ export class DataPlane {
           route.path,
           what,
           (reader, served) => makeManifestAnswer(reader, served, reference),
-          (served, made) => guardPull(this.#guard, caller, served, made, { digest: made.tag!, tag }, exchange.now),
+          (served, made) => guardPull(this.#guard, caller, served, made, { digest: made.manifest!, tag }, exchange.now),
         );
       }
-      case "PUT":
+      case "PUT": {
+        const { blobs, takesSchema1 = false } = this.#options;
         await this.#openForPush(exchange, caller, route.path);
-        return await receiveManifest(database, this.#options.blobs, exchange, caller, route.path, route.reference);
+        return await receiveManifest({ database, blobs, takesSchema1 }, exchange, caller, route.path, route.reference);
+      }
       case "DELETE": {
         const served = await this.#open(exchange, caller, "delete", route.path);
         return await removeManifest(database, exchange, caller, writable(served), route.reference);

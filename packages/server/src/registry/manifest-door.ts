@@ -1,8 +1,15 @@
 /** Manifests: OCI distribution specification 1.1, "Pulling manifests", "Pushing Manifests", "Deleting". */
-import type { Digest } from "@signet/core";
-import { MAX_MANIFEST_BYTES } from "@signet/core";
+import {
+  DOCKER_SCHEMA1_SIGNED_TYPE,
+  DOCKER_SCHEMA1_TYPE,
+  type Digest,
+  MAX_MANIFEST_BYTES,
+  sha256Digest,
+} from "@signet/core";
+import { nodeEngine } from "@signet/core/node-engine";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { readCarriedSignatures } from "../content/carried-signatures.ts";
+import { ContentError } from "../content/content-error.ts";
 import { deleteManifest, deleteTag } from "../content/deletion.ts";
 import { readManifestFacts } from "../content/manifest-facts.ts";
 import { type StoredManifest, findManifest, putManifest } from "../content/manifests.ts";
@@ -18,7 +25,7 @@ import type { ManifestReference } from "./route.ts";
 /** Tags that one push may set (`?tag=`): as many as people give a release. */
 const MAX_TAGS = 64;
 
-/** The answer to GET and HEAD. */
+/** The answer to GET and HEAD. The type is that of what was pushed, whatever the client accepts: nothing is converted, or the digest would be another. */
 export async function makeManifestAnswer(
   reader: Reader,
   served: ServedRepository,
@@ -27,24 +34,30 @@ export async function makeManifestAnswer(
   const digest = "digest" in reference ? reference.digest : await resolveTag(reader, served, reference.tag);
   const manifest = digest === undefined ? undefined : await findManifest(reader, served, digest);
   if (manifest === undefined) throw new RegistryError("MANIFEST_UNKNOWN", reference);
-  const headers = manifestHeaders(manifest, "digest" in reference);
-  return { status: 200, headers, body: manifest.bytes, tag: manifest.digest };
+  const { digest: found, bytes: body } = manifest;
+  // Other bytes may have the digest: when these are gone from all repositories and were collected, another push may bring them.
+  const isSchema1 = manifest.mediaType === DOCKER_SCHEMA1_SIGNED_TYPE || manifest.mediaType === DOCKER_SCHEMA1_TYPE;
+  const tag = isSchema1 ? sha256Digest(body, nodeEngine) : found;
+  const headers = manifestHeaders(manifest, tag, "digest" in reference && !isSchema1);
+  return { status: 200, headers, body, tag, manifest: found };
 }
 
-function manifestHeaders(manifest: StoredManifest, byDigest: boolean): Record<string, string> {
+function manifestHeaders(manifest: StoredManifest, tag: string, isForGood: boolean): Record<string, string> {
   return {
     "content-type": manifest.mediaType,
     "docker-content-digest": manifest.digest,
-    etag: `"${manifest.digest}"`,
+    etag: `"${tag}"`,
     // What a digest names never changes; what a tag names must be asked for each time. Private: a shared cache knows nothing of rights.
-    "cache-control": byDigest ? UNCHANGING : "no-cache",
+    "cache-control": isForGood ? UNCHANGING : "no-cache",
   };
 }
 
-/** Answers PUT. */
+/**
+ * Answers PUT.
+ * @param takesSchema1 whether docker schema 1 is taken
+ */
 export async function receiveManifest(
-  database: Database,
-  blobs: BlobStore,
+  { database, blobs, takesSchema1 }: { database: Database; blobs: BlobStore; takesSchema1: boolean },
   exchange: Exchange,
   caller: Caller,
   path: string,
@@ -54,6 +67,12 @@ export async function receiveManifest(
   const bytes = await readBody(request, MAX_MANIFEST_BYTES, "MANIFEST_INVALID");
   const digest = "digest" in reference ? reference.digest : undefined;
   const manifest = readManifestFacts(bytes, request.headers["content-type"], digest);
+  if (manifest.kind === "schema1" && !takesSchema1) {
+    throw new ContentError(
+      "manifest-invalid",
+      "manifests of docker schema 1 are read and not taken: push schema 2 or OCI (skopeo copy --format v2s2), or have push.dockerSchema1 set in the server's configuration",
+    );
+  }
   const tags = "tag" in reference ? [reference.tag] : readTags(query);
   const signatures = await readCarriedSignatures(database, blobs, path, manifest, tags);
   await putManifest(database, { path, manifest, tags, signatures, by: caller.name, now: exchange.now });

@@ -41,7 +41,7 @@ export type Rights = (account: string, action: Action, path: string) => boolean;
  */
 export async function serveRegistry(
   rights: Rights = () => true,
-  options: Pick<DataPlaneOptions, "names" | "onJudged"> = {},
+  options: Pick<DataPlaneOptions, "names" | "onJudged" | "takesSchema1"> = {},
   storage?: Pick<ServedRegistry, "database" | "blobs">,
 ): Promise<ServedRegistry> {
   const own = storage === undefined ? await openOwnStorage() : undefined;
