@@ -10,10 +10,14 @@ export const testAdmin: { readonly user: string; readonly password: string } = {
   password: "only-for-this-test",
 };
 
-/** Runs `signet serve` on this data while `work` goes on. */
-export async function serveData(data: string, work: (url: string) => Promise<void>): Promise<void> {
+/** Runs `signet serve` on this data while `work` goes on. @param env settings, as the environment has them */
+export async function serveData(
+  data: string,
+  work: (url: string) => Promise<void>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const child = spawn(process.execPath, [signetScript, "serve", "--data", data, "--listen", "127.0.0.1:0"], {
-    env: signetEnvironment({ SIGNET_ADMIN_PASSWORD: testAdmin.password }),
+    env: signetEnvironment({ ...env, SIGNET_ADMIN_PASSWORD: testAdmin.password }),
     stdio: ["ignore", "pipe", "ignore"],
   });
   try {
