@@ -32,6 +32,7 @@ export function reportRelease({ image, used, signatures, release, components }: 
         store: label,
         found: reading?.signatures.length ?? null,
         attempts: reading?.attempts ?? [],
+        warnings: reading?.warnings ?? [],
         error: error === undefined ? null : { code: error.code, message: error.message },
       })),
       signatures: signatures.signatures.map(({ location, keyring, judgement }) => ({
@@ -116,9 +117,10 @@ export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal
   }
   for (const { label, reading, error } of signatures.sources) {
     const failure = error === undefined ? "not waited for" : `could not be asked: ${error.message}`;
-    terminal.line(
-      `  store      ${label}: ${reading === undefined ? failure : plural(reading.signatures.length, "signature")}`,
-    );
+    const found = reading === undefined ? failure : plural(reading.signatures.length, "signature");
+    terminal.line(`  store      ${label}: ${found}`);
+    if (reading !== undefined && error !== undefined) terminal.line(`             not all of it: ${error.message}`);
+    for (const warning of reading?.warnings ?? []) terminal.line(`             warning: ${warning}`);
   }
   if (signatures.verdict === "rejected") {
     for (const { message, hint } of signatures.reasons) {

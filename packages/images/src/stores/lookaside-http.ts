@@ -4,7 +4,7 @@ import type { WebAccess } from "../registry/client.ts";
 import { type HttpAnswer, type Wire, exchange } from "../registry/exchange.ts";
 import { parseRetryAfter, withRetries } from "../registry/retry.ts";
 import type { SignaturePlace } from "./lookaside-url.ts";
-import { type Look, readUpToGap } from "./read-ahead.ts";
+import { type Look, type RowRules, readUpToGap } from "./read-ahead.ts";
 import type { SignatureReading } from "./signature-store.ts";
 
 /** Looks made at once before it is known whether there is any signature. Images seldom have more than three. */
@@ -18,6 +18,7 @@ const READ_BUDGET_MS = 120_000;
 
 /**
  * Reads the signatures of one manifest, whatever the layout of the store. Only 404 means that there is none; every other failure is one of the store and not an answer.
+ * What fails the reading, and what is passed over, is a matter of the rules.
  * @throws StoreError `signature-store-error` for any other status, `registry-unreachable`, `tls-failed`, `registry-url-refused`, `registry-error`; FormatError
  *   `input-too-large`
  * @param store for people
@@ -27,10 +28,12 @@ export function readLookasideWeb(
   web: WebAccess,
   store: string,
   placeOf: (position: number) => SignaturePlace,
+  rules: RowRules = {},
 ): Promise<SignatureReading> {
   const deadline = web.retry.clock.now() + READ_BUDGET_MS;
   return readUpToGap({
     store,
+    rules,
     window: FIRST_WINDOW,
     location: (position) => placeOf(position).shown,
     look: (position, signal) => {
@@ -38,7 +41,7 @@ export function readLookasideWeb(
       return withRetries({ ...web.retry, times: Math.min(web.retry.times, RETRY_TIMES), deadline }, () => {
         // A look that is no longer wanted must not be tried again.
         signal.throwIfAborted();
-        return lookAtUrl({ ...web, wire: abortable(web.wire, signal) }, place, deadline);
+        return lookAtUrl({ ...web, wire: abortable(web.wire, signal) }, place, deadline, rules.maxBytes);
       });
     },
   });
@@ -49,7 +52,12 @@ function abortable(wire: Wire, signal: AbortSignal): Wire {
   return { ...wire, connections: { send: (request) => wire.connections.send({ ...request, signal }) } };
 }
 
-async function lookAtUrl(web: WebAccess, place: SignaturePlace, deadline: number): Promise<Look> {
+async function lookAtUrl(
+  web: WebAccess,
+  place: SignaturePlace,
+  deadline: number,
+  maxBytes: number = MAX_SIGNATURE_BYTES,
+): Promise<Look> {
   const url = new URL(place.url);
   const authorization = takeUserInfo(url);
   const budgetMs = Math.max(1, deadline - web.retry.clock.now());
@@ -68,7 +76,7 @@ async function lookAtUrl(web: WebAccess, place: SignaturePlace, deadline: number
     await answer.discard();
     throw wrongStatus(place.shown, answer, web.retry.clock.now());
   }
-  const bytes = await answer.readBytes(MAX_SIGNATURE_BYTES, `signature ${place.shown}`);
+  const bytes = await answer.readBytes(maxBytes, `signature ${place.shown}`);
   return judgeBody(bytes, answer.header("content-type"), place.shown);
 }
 

@@ -87,9 +87,10 @@ export function releaseSignatureFolder(base: LookasideBase, digest: Digest): str
   return `${base.folder ?? base.path}/${digestPart(digest)}`;
 }
 
-/** The URL of a release's signature `position`, counted from 1. Unlike a lookaside store's, a base that ends with a slash gets no second one. */
+/** The URL of a release's signature `position`, counted from 1. Unlike a lookaside store's, the path is cleaned as a cluster cleans it: one slash between its parts. */
 export function releaseSignatureUrl(base: LookasideBase, digest: Digest, position: number): SignaturePlace {
-  return placeAt(base, `${base.path.replace(/\/$/, "")}/${digestPart(digest)}/signature-${position}`);
+  const path = base.path.replaceAll(/\/{2,}/g, "/").replace(/\/$/, "");
+  return placeAt(base, `${path}/${digestPart(digest)}/signature-${position}`);
 }
 
 function placeAt(base: LookasideBase, path: string): SignaturePlace {

@@ -1,5 +1,5 @@
 /** Reading signature-1, -2, … from a place where each look takes time: several looks at once, used only up to the first gap. */
-import { MAX_SIGNATURES_PER_MANIFEST, StoreError } from "@signet/core";
+import { FormatError, MAX_SIGNATURES_PER_MANIFEST, SignetError, StoreError } from "@signet/core";
 import { withAttempts } from "./failed-reading.ts";
 import type { SignatureReading, StoreAttempt, StoredSignature } from "./signature-store.ts";
 
@@ -28,14 +28,25 @@ export interface SignatureRow {
   look(position: number, signal: AbortSignal): Promise<Look>;
   /** Looks made ahead of need at first; it grows with each signature found. 1 reads one after the other. */
   readonly window: number;
+  readonly rules?: RowRules;
+}
+
+/** How a row is read that is not read as lookaside stores are. */
+export interface RowRules {
+  /** Positions that are looked at, at most; what lies behind them is not used, and no error. Default: more than {@link MAX_SIGNATURES_PER_MANIFEST} are an error. */
+  readonly most?: number;
+  /** True: a position that could not be told is kept as the reading's `failure`, and those behind it are looked at. Default: it fails the whole reading. */
+  readonly passesFailures?: boolean;
+  /** Bytes of one signature. With `passesFailures` a larger one is none, and no failure. */
+  readonly maxBytes?: number;
 }
 
 /**
  * Reads a row up to the first absent position. Whatever lies behind it, found or failing, is not used: several looks at once give exactly what one
  * after the other would.
  *
- * @throws what `look` throws for a position before the gap; StoreError `signature-store-error` for more than {@link MAX_SIGNATURES_PER_MANIFEST} signatures or
- *   more than 32 MiB in all
+ * @throws what `look` throws for a position before the gap, unless the rules pass over it; StoreError `signature-store-error` for more than
+ *   {@link MAX_SIGNATURES_PER_MANIFEST} signatures or more than 32 MiB in all
  */
 export async function readUpToGap(row: SignatureRow): Promise<SignatureReading> {
   const ahead = new AbortController();
@@ -50,6 +61,7 @@ export async function readUpToGap(row: SignatureRow): Promise<SignatureReading> 
 const unwanted = new Error("this look is not wanted any more");
 
 async function readRow(row: SignatureRow, signal: AbortSignal): Promise<SignatureReading> {
+  const { most = Infinity, passesFailures = false } = row.rules ?? {};
   const signatures: StoredSignature[] = [];
   const attempts: StoreAttempt[] = [];
   const warnings: string[] = [];
@@ -57,14 +69,29 @@ async function readRow(row: SignatureRow, signal: AbortSignal): Promise<Signatur
   let window = row.window;
   let totalBytes = 0;
   let skippedInARow = 0;
-  for (let position = 1; ; position++) {
+  let failure: SignetError | undefined;
+  for (let position = 1; position <= most; position++) {
     // One more than the limit is looked at, to tell a full row from one that is too long.
-    const last = Math.min(position + window - 1, MAX_SIGNATURES_PER_MANIFEST + 1);
+    const last = Math.min(position + window - 1, MAX_SIGNATURES_PER_MANIFEST + 1, most);
     while (looks.length < last) looks.push(startLook(row, looks.length + 1, signal));
     const location = row.location(position);
-    const look = await looks[position - 1]!.catch((error: unknown) => {
-      throw withAttempts(error, attempts, location);
-    });
+    let look: Look;
+    try {
+      look = await looks[position - 1]!;
+    } catch (error) {
+      if (!passesFailures || !(error instanceof SignetError)) throw withAttempts(error, attempts, location);
+      if (error instanceof FormatError && error.code === "input-too-large") {
+        attempts.push({ location, outcome: "skipped" });
+        warnings.push(error.message);
+        continue;
+      }
+      const status = error instanceof StoreError ? error.status : undefined;
+      attempts.push({ location, outcome: "failed", ...(status === undefined ? {} : { status }) });
+      failure ??= error;
+      // A place that answered, or a single file, says nothing of the next one; a host that cannot be reached does.
+      if (status === undefined && error.code !== "file-unreadable") break;
+      continue;
+    }
     attempts.push({ location, outcome: look.outcome, ...(look.status === undefined ? {} : { status: look.status }) });
     if (look.outcome === "absent") break;
     if (position > MAX_SIGNATURES_PER_MANIFEST) throw tooMany(row.store);
@@ -84,7 +111,7 @@ async function readRow(row: SignatureRow, signal: AbortSignal): Promise<Signatur
     signatures.push({ bytes: look.bytes, location });
     if (window > 1) window = Math.min(window * 2, MAX_WINDOW);
   }
-  return { store: row.store, signatures, attempts, warnings };
+  return { store: row.store, signatures, attempts, warnings, ...(failure === undefined ? {} : { failure }) };
 }
 
 function startLook(row: SignatureRow, position: number, signal: AbortSignal): Promise<Look> {

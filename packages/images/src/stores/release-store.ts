@@ -5,25 +5,33 @@ import { type LookasideBase, releaseSignatureFolder, releaseSignatureUrl } from 
 import { readSignatureFolder } from "./signature-folder.ts";
 import type { SignatureReading } from "./signature-store.ts";
 
+/** A cluster looks at the first nine alone (openshift/library-go, pkg/verify/store/sigstore): one behind them makes no release acceptable there. */
+const MAX_RELEASE_SIGNATURES = 9;
+
+/** Bytes of one signature. Genuine ones have less than one thousand; this is what the cluster's reader allows for. */
+const MAX_RELEASE_SIGNATURE_BYTES = 50 * 1024;
+
 /**
- * Reads the signatures that a store has for a release, `BASE/sha256=HEX/signature-N`, up to the first that is missing. The limits, and what counts as missing, are
- * those of lookaside stores. (A cluster looks at the first nine alone.)
+ * Reads the signatures that a store has for a release, `BASE/sha256=HEX/signature-N`, up to the first that is missing, as a cluster does: at most nine, and on behind one that
+ * the store fails to give, which is the reading's `failure`. A larger one than any signature is passed over with a warning. What counts as missing is the same as for lookaside stores.
  *
- * @throws StoreError when it cannot be told whether there are any; PolicyError `registries-d-malformed` for a scheme other than file, http and https
+ * @throws PolicyError `registries-d-malformed` for a scheme other than file, http and https; StoreError for a URL that must
+ *   not be asked
  */
 export async function readReleaseStore(
   base: LookasideBase,
   digest: Digest,
   clients: Pick<RegistryClients, "openWeb">,
 ): Promise<SignatureReading> {
+  const rules = { most: MAX_RELEASE_SIGNATURES, passesFailures: true, maxBytes: MAX_RELEASE_SIGNATURE_BYTES };
   switch (base.scheme) {
     case "file":
-      return readSignatureFolder(releaseSignatureFolder(base, digest), base.label);
+      return readSignatureFolder(releaseSignatureFolder(base, digest), base.label, rules);
     case "http":
     case "https": {
       const { readLookasideWeb } = await import("./lookaside-http.ts");
       const web = clients.openWeb(new URL(`${base.origin}/`).host);
-      return readLookasideWeb(web, base.label, (position) => releaseSignatureUrl(base, digest, position));
+      return readLookasideWeb(web, base.label, (position) => releaseSignatureUrl(base, digest, position), rules);
     }
     default:
       throw new PolicyError("registries-d-malformed", `cannot read signatures from ${base.label}`, {

@@ -17,7 +17,7 @@ import { readFileBounded } from "../config/bounded-file.ts";
 import { errnoOf, fileError } from "../config/file-error.ts";
 import { writeNewFile } from "../transports/file-chunks.ts";
 import { removeAbandonedParts, withFileLock } from "../config/file-lock.ts";
-import { type Look, readUpToGap } from "./read-ahead.ts";
+import { type Look, type RowRules, readUpToGap } from "./read-ahead.ts";
 import type { SignatureReading } from "./signature-store.ts";
 
 /** Octal: a store is read by web servers and by other users. */
@@ -38,16 +38,17 @@ const MAX_FOLDER_RETRIES = 5;
  * @throws StoreError `file-unreadable` for what exists and cannot be read (no permission, a directory, a loop of links, a pipe), `signature-store-error`;
  *   FormatError `input-too-large`
  */
-export function readSignatureFolder(folder: string, store: string): Promise<SignatureReading> {
+export function readSignatureFolder(folder: string, store: string, rules: RowRules = {}): Promise<SignatureReading> {
   const location = (position: number): string => signaturePath(folder, position);
   return readUpToGap({
     store,
+    rules,
     location,
     look: async (position) => {
       const path = location(position);
       // Behind a signature that was found mostly stands nothing. The folder has just been read from and is at hand: asking it on the spot takes a tenth of the time
       // of opening in vain, which goes through the thread pool and makes errors with stacks.
-      return position > 1 && isAbsent(path) ? absent : await lookAtFile(path);
+      return position > 1 && isAbsent(path) ? absent : await lookAtFile(path, rules.maxBytes);
     },
     window: 1,
   });
@@ -64,11 +65,11 @@ function isAbsent(path: string): boolean {
   }
 }
 
-async function lookAtFile(path: string): Promise<Look> {
+async function lookAtFile(path: string, maxBytes: number = MAX_SIGNATURE_BYTES): Promise<Look> {
   try {
     return {
       outcome: "found",
-      bytes: await readFileBounded(path, MAX_SIGNATURE_BYTES, "signature", { regularOnly: true }),
+      bytes: await readFileBounded(path, maxBytes, "signature", { regularOnly: true }),
     };
   } catch (error) {
     // Only "no such file" ends the row. A folder that is a file, say, is a broken store and not an empty one.

@@ -1,4 +1,4 @@
-import type { Digest, Reference } from "@signet/core";
+import type { Digest, Reference, SignetError } from "@signet/core";
 
 /** One stored signature blob, as it came; parsing it is the verifier's matter. */
 export interface StoredSignature {
@@ -23,6 +23,8 @@ export interface SignatureReading {
   readonly signatures: readonly StoredSignature[];
   readonly attempts: readonly StoreAttempt[];
   readonly warnings: readonly string[];
+  /** The first place that could not be told, of stores that are read on behind it (those of releases): a signature may be there. */
+  readonly failure?: SignetError;
 }
 
 /** What a deletion was about that perhaps did not come to its end. */

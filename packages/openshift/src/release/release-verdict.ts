@@ -23,7 +23,10 @@ export interface ReleaseSignatureSource {
   read(digest: Digest): Promise<SignatureReading>;
 }
 
-/** What one place answered. Neither a reading nor an error: others had satisfied every keyring before it answered. */
+/**
+ * What one place answered. Neither a reading nor an error: others had satisfied every keyring before it answered. Both: it gave some signatures, and may have others that it
+ * failed to give.
+ */
 export interface SourceAnswer {
   readonly label: string;
   readonly reading?: SignatureReading;
@@ -147,7 +150,10 @@ class Judging {
 async function ask(source: ReleaseSignatureSource, digest: Digest): Promise<SourceAnswer> {
   const { label } = source;
   try {
-    return { label, reading: await source.read(digest) };
+    const reading = await source.read(digest);
+    const { failure, signatures } = reading;
+    if (failure === undefined) return { label, reading };
+    return signatures.length === 0 ? { label, error: failure } : { label, reading, error: failure };
   } catch (error) {
     if (!(error instanceof SignetError)) throw error;
     return { label, error };

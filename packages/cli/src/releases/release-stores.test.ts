@@ -1,0 +1,125 @@
+/** How the stores of releases are walked: as a cluster walks them, with a failing place told apart from an empty one. */
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, describe, test } from "node:test";
+import { makeTempDir, startLoopbackServer } from "@signet/testkit";
+import { runSignet } from "../signet-process.ts";
+
+const hex = "0da6316466d60a3a4535d5fed3589feb0391989982fba59d47d4c729912d6363";
+const signatures = join(import.meta.dirname, "../../../../vectors/openshift/signatures");
+const good = readFileSync(join(signatures, `sha256=${hex}`, "signature-1"));
+/** Above the 50 KiB that a cluster's reader allows for. */
+const large = Buffer.alloc(50 * 1024 + 1, 0xa3);
+const junk = Buffer.from("junk");
+
+interface Report {
+  readonly verdict: string;
+  readonly signature: {
+    readonly stores: readonly {
+      readonly found: number | null;
+      readonly attempts: readonly { readonly outcome: string; readonly status?: number }[];
+      readonly warnings: readonly string[];
+      readonly error: { readonly code: string } | null;
+    }[];
+  };
+}
+
+/** What a store has at signature-1, -2, …: bytes, or an HTTP status; 404 behind them. */
+type Row = readonly (Buffer | number)[];
+
+async function verifyFromWeb(t: TestContext, row: Row) {
+  const server = await startLoopbackServer((request, response) => {
+    const position = Number(/\/signatures\/sha256=[0-9a-f]{64}\/signature-(\d+)$/.exec(request.url ?? "")?.[1]);
+    const answer = row[position - 1] ?? 404;
+    if (typeof answer === "number") response.writeHead(answer).end();
+    else response.writeHead(200).end(answer);
+  });
+  t.after(() => server.dispose());
+  return { ...(await verify(t, `${server.url}/signatures/`)), server };
+}
+
+async function verify(t: TestContext, store: string) {
+  const dir = makeTempDir();
+  t.after(() => dir.dispose());
+  const result = await runSignet(["release", "verify", "--shallow", `sha256:${hex}`, "--store", store, "-o", "json"], {
+    env: { HOME: dir.path },
+  });
+  return { ...result, report: result.stdout === "" ? undefined : (JSON.parse(result.stdout) as Report) };
+}
+
+describe("stores of releases", () => {
+  test("a signature counts although the place behind it, or before it, cannot be told", async (t) => {
+    for (const row of [
+      [good, 403],
+      [good, 503],
+      [403, good],
+      [junk, 410, good],
+      [good, large],
+    ] satisfies Row[]) {
+      const { status, report, stderr } = await verifyFromWeb(t, row);
+      assert.equal(status, 0, `${JSON.stringify(row.map(String).map((text) => text.slice(0, 9)))}: ${stderr}`);
+      assert.equal(report?.verdict, "accepted");
+    }
+    const { report } = await verifyFromWeb(t, [403, good]);
+    const [store] = report!.signature.stores;
+    assert.deepEqual(
+      store!.attempts.map(({ outcome }) => outcome),
+      ["failed", "found", "absent"],
+    );
+    assert.deepEqual([store!.found, store!.error?.code], [1, "signature-store-error"]);
+  });
+
+  test("a place that cannot be told leaves it open whether there is a signature, whatever else is bad", async (t) => {
+    for (const row of [[403], [junk, 403], [403, junk], [large, 503]] satisfies Row[]) {
+      const { status, stderr } = await verifyFromWeb(t, row);
+      assert.equal(status, 2, stderr);
+      assert.match(stderr, /could not be asked: .*HTTP (403|503)/);
+    }
+  });
+
+  test("404 ends the walk, and what is larger than any signature is passed over and told", async (t) => {
+    assert.equal((await verifyFromWeb(t, [junk, 404, good])).status, 1);
+    const { status, report } = await verifyFromWeb(t, [large]);
+    assert.equal(status, 1);
+    assert.match(report!.signature.stores[0]!.warnings.join(), /signature-1.*51200/);
+  });
+
+  test("no more than nine are looked at, as a cluster does, from the web and from a folder", async (t) => {
+    const nine: Row = [...Array<Buffer>(8).fill(junk), good];
+    assert.equal((await verifyFromWeb(t, nine)).status, 0);
+    const { status, server } = await verifyFromWeb(t, [...Array<Buffer>(9).fill(junk), good]);
+    assert.equal(status, 1);
+    assert.equal(server.requests.length, 9);
+
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    const folder = dir.join("store", `sha256=${hex}`);
+    mkdirSync(folder, { recursive: true });
+    for (let position = 1; position <= 9; position++) writeFileSync(join(folder, `signature-${position}`), junk);
+    writeFileSync(join(folder, "signature-10"), good);
+    assert.equal((await verify(t, `file://${dir.join("store")}`)).status, 1);
+    writeFileSync(join(folder, "signature-9"), good);
+    assert.equal((await verify(t, `file://${dir.join("store")}`)).status, 0);
+  });
+
+  test("of a folder, what cannot be read is passed over and leaves it open", async (t) => {
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    const folder = dir.join("store", `sha256=${hex}`);
+    mkdirSync(join(folder, "signature-1"), { recursive: true });
+    assert.equal((await verify(t, `file://${dir.join("store")}`)).status, 2);
+    writeFileSync(join(folder, "signature-2"), good);
+    assert.equal((await verify(t, `file://${dir.join("store")}`)).status, 0);
+  });
+
+  test("slashes too many in the path of a store do no harm, and its query stays", async (t) => {
+    const server = await startLoopbackServer((request, response) => {
+      const isFirst = request.url === `/a/signatures/sha256=${hex}/signature-1?token=x`;
+      response.writeHead(isFirst ? 200 : 404).end(isFirst ? good : undefined);
+    });
+    t.after(() => server.dispose());
+    const { status, stderr } = await verify(t, `${server.url}//a///signatures//?token=x`);
+    assert.equal(status, 0, stderr);
+  });
+});
