@@ -13,7 +13,7 @@ export type { ChecksumEntry, ChecksumList } from "./checksums/checksum-list.ts";
 // Release images
 export { checkComponents } from "./release/component-check.ts";
 export type { ComponentCheck, ComponentCheckOptions, ComponentOutcome } from "./release/component-check.ts";
-export { parseReleaseDigest, tryParseReleaseDigest } from "./release/release-digest.ts";
+export { normalizeReleaseName, parseReleaseDigest, tryParseReleaseDigest } from "./release/release-digest.ts";
 export { readReleaseImage } from "./release/release-image.ts";
 export type { ReleaseImage } from "./release/release-image.ts";
 export { compareReleases, componentVersions, parseReleasePayload } from "./release/release-payload.ts";

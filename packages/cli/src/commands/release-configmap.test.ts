@@ -56,6 +56,10 @@ describe("release configmap", () => {
       assert.match(stdout, /for quay\.io\/openshift-release-dev\/ocp-release:4\.15\.0-x86_64, 2024-02-26, /);
       assert.match(stdout, /\n1 release: 1 accepted, 0 rejected\n$/);
     }
+    for (const suffix of ["", ".sig", "_7", "-a-b"]) {
+      writeMap("suffix.json", [[`${genuine.replace(":", "-")}${suffix}`, bytes]]);
+      assert.deepEqual((await check("suffix.json")).status, 0, suffix);
+    }
     const merged = await check(oc, ocMirror, "managed.json", configMaps, "--write", "merged");
     assert.deepEqual(
       [merged.status, readdirSync(folder.join("merged"))],
@@ -115,6 +119,13 @@ describe("release configmap", () => {
   });
 
   test("what a cluster would pass over is said, and nothing at all is no success", async () => {
+    const text = readFileSync(oc, "utf8");
+    writeFileSync(folder.join("data.json"), text.replace("binaryData", "data"));
+    const data = await check("data.json");
+    assert.deepEqual(
+      [data.status, /stand under data \(keys: 1\); the cluster looks at binaryData/.test(data.stderr)],
+      [2, true],
+    );
     const { digest, bytes } = await signRelease("unseen.pub", 3);
     writeMap(
       "unseen.json",

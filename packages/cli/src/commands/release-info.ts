@@ -102,9 +102,9 @@ interface ReadRelease {
 async function read(argument: string, invocation: Invocation, runtime: Runtime): Promise<ReadRelease> {
   checkReleaseArgument(argument, name);
   const { openImageSource, parseImageName } = await import("@signet/images");
-  const { readReleaseImage } = await import("@signet/openshift");
+  const { normalizeReleaseName, readReleaseImage } = await import("@signet/openshift");
   await using access = await openImageAccess(invocation, registryOptions, runtime);
-  const imageName = await parseImageName(argument, access.names);
+  const imageName = await parseImageName(normalizeReleaseName(argument), access.names);
   await using source = await openImageSource(imageName, access.open);
   const image = await readReleaseImage(source, readPlatform(invocation));
   for (const warning of image.release.warnings) runtime.terminal.warn(warning);

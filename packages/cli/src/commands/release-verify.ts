@@ -83,7 +83,8 @@ export const command: Command = {
     },
   ],
   async run(invocation, runtime) {
-    const [argument] = invocation.arguments as [string];
+    const { normalizeReleaseName } = await import("@signet/openshift");
+    const argument = normalizeReleaseName(invocation.arguments[0]!);
     await using access = await openImageAccess(invocation, registryOptions, runtime);
     const digest = await digestAlone(argument, invocation);
     if (digest !== undefined) {

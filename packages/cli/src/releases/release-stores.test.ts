@@ -113,6 +113,21 @@ describe("stores of releases", () => {
     assert.equal((await verify(t, `file://${dir.join("store")}`)).status, 0);
   });
 
+  test("the address of a signature, as documents have it, names the release; for a store it is refused", async (t) => {
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    const run = (...args: readonly string[]) =>
+      runSignet(["release", "verify", "--shallow", ...args], { env: { HOME: dir.path } });
+    const store = `file://${signatures}`;
+    const address = `https://mirror.openshift.com/pub/openshift-v4/signatures/openshift-release-dev/ocp-release/sha256%${hex}/signature-1`;
+    const named = await run(address, "--store", store);
+    assert.deepEqual([named.status, named.stdout.startsWith(`accepted  sha256:${hex}\n`)], [0, true], named.stderr);
+    for (const behind of [`/sha256=${hex}`, `/sha256%3D${hex}/`, `/sha256=${hex}/signature-1`]) {
+      const { status, stderr } = await run(`sha256:${hex}`, "--store", `${store}${behind}`);
+      assert.deepEqual([status, stderr.includes(`hint: write ${store}\n`)], [64, true], stderr);
+    }
+  });
+
   test("slashes too many in the path of a store do no harm, and its query stays", async (t) => {
     const server = await startLoopbackServer((request, response) => {
       const isFirst = request.url === `/a/signatures/sha256=${hex}/signature-1?token=x`;

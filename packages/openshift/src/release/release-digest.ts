@@ -12,6 +12,21 @@ export function tryParseReleaseDigest(text: string): Digest | undefined {
   return spelled === null ? undefined : tryParseDigest(`${spelled[1]}:${spelled[2]!.toLowerCase()}`);
 }
 
+/** `…/sha256=HEX`, and `/signature-N` behind it: the address of a signature, as documents have it. */
+const addressForm = /^https?:\/\/.*\/([^/]+)\/signature-\d{1,3}$/;
+
+/**
+ * What people paste, as names are written: a digest behind an image's `@` in any of the spellings of {@link tryParseReleaseDigest}, and the address of a release's signature, which
+ * stands for the digest in it. Anything else stays as it is.
+ */
+export function normalizeReleaseName(text: string): string {
+  const address = addressForm.exec(text);
+  if (address !== null) return tryParseReleaseDigest(address[1]!) ?? text;
+  const at = text.lastIndexOf("@");
+  const digest = at < 0 ? undefined : tryParseReleaseDigest(text);
+  return digest === undefined ? text : `${text.slice(0, at)}@${digest}`;
+}
+
 /** @throws UsageError `command-line-malformed` */
 export function parseReleaseDigest(text: string): Digest {
   const digest = tryParseReleaseDigest(text);

@@ -12,7 +12,7 @@ import {
   openSecretKey,
 } from "@signet/core";
 import { nodeEngine as engine } from "@signet/core/node-engine";
-import { parseReleaseDigest, tryParseReleaseDigest } from "./release-digest.ts";
+import { normalizeReleaseName, parseReleaseDigest, tryParseReleaseDigest } from "./release-digest.ts";
 import {
   type ReleaseSignatureOptions,
   type ReleaseSignatureVerdict,
@@ -116,6 +116,7 @@ void describe("judgeReleaseSignature", () => {
       [`{${critical},"optional":{"creator":"x","timestamp":1555943751}}`, []],
       [`{${critical},"optional":{"timestamp":1.5e9}}`, ["payload-json"]],
       [`{${critical},"optional":{"timestamp":1555943751.5}}`, ["payload-json"]],
+      [`{${critical},"optional":{"timestamp":9223372036854775808}}`, ["payload-json"]],
       [`{${critical},"optional":{"note":"x"}}`, ["payload-json"]],
     ] as const) {
       assert.deepEqual(codes(judge(await sign(payload), release, keyring)), expected, payload);
@@ -139,6 +140,20 @@ void describe("parseReleaseDigest", () => {
       `sha256:${hex.toUpperCase()}`,
     ])
       assert.equal(parseReleaseDigest(text), `sha256:${hex}`, text);
+  });
+  void it("writes what people paste as names are written, and leaves the rest as it is", () => {
+    const digest = `sha256:${hex}`;
+    for (const [text, name] of [
+      [`quay.io/x/y@sha256=${hex}`, `quay.io/x/y@${digest}`],
+      [`docker://quay.io/x/y@sha256%3D${hex}`, `docker://quay.io/x/y@${digest}`],
+      [`https://mirror.example.com/ocp-release/sha256%${hex}/signature-1`, digest],
+      [`https://mirror.example.com/ocp-release/sha256=${hex}/signature-12`, digest],
+      [`quay.io/x/y:4.15.0`, `quay.io/x/y:4.15.0`],
+      [`sha256=${hex}`, `sha256=${hex}`],
+      [`https://mirror.example.com/sha256=${hex}`, `https://mirror.example.com/sha256=${hex}`],
+      [`dir:a@b`, `dir:a@b`],
+    ] as const)
+      assert.equal(normalizeReleaseName(text), name);
   });
   void it("takes nothing else", () => {
     for (const text of [

@@ -49,8 +49,16 @@ export async function loadReleaseTrust(
   return { source: "the files and stores that were named", keyrings, stores: stores.map(parseStore), warnings };
 }
 
+/** The end of an address that leads to one release's signatures, and no longer to the store. */
+const behindStore = /\/sha(?:256|384|512)(?:%3[dD]|[=%:-])[0-9A-Fa-f]+(?:\/(?:signature-\d+)?)?$/;
+
 function parseStore(text: string): ReleaseStore {
   const url = tryParseStoreUrl(text);
+  if (behindStore.test(text))
+    // Asked below this, every store says that there is no signature.
+    throw new UsageError("command-line-malformed", `${JSON.stringify(text)} leads to one signature, not to a store`, {
+      hint: `write ${text.replace(behindStore, "")}`,
+    });
   if (url !== undefined) return { name: text, url };
   throw new UsageError("command-line-malformed", `${JSON.stringify(text)} is no store`, {
     hint: "write https://…, http://… or file:///…",

@@ -45,8 +45,13 @@ export interface MirroredSignatures {
   readonly warnings: readonly string[];
 }
 
-/** `sha256-HEX`, then whatever a dialect puts behind it. */
-const keyForm = /^(sha256|sha384|sha512)-([0-9a-f]{64,128})(?:-.*)?$/s;
+/** `sha256-HEX`, then whatever a dialect puts behind it: the operator looks at the beginning alone. */
+const keyForm = /^(?:(sha256)-([0-9a-f]{64})|(sha384)-([0-9a-f]{96})|(sha512)-([0-9a-f]{128}))/;
+
+function digestOfKey(key: string): Digest | undefined {
+  const [algorithm, hex] = (keyForm.exec(key) ?? []).slice(1).filter((part) => part !== undefined);
+  return tryParseDigest(`${algorithm}:${hex}`);
+}
 
 /**
  * The signatures in the ConfigMaps among `objects`, of every dialect, each once for its digest. Maps that the operator would pass over (another namespace, no label)
@@ -62,11 +67,14 @@ export function readSignatureConfigMaps(objects: readonly UntrustedManifestObjec
     if (object.kind !== "ConfigMap") continue;
     const data = object.value["binaryData"];
     const name = `${object.namespace}/${object.name}`;
+    const plain = isRecord(object.value["data"]) ? Object.keys(object.value["data"]) : [];
+    const hidden = plain.filter((key) => digestOfKey(key) !== undefined).length;
+    if (hidden > 0)
+      warnings.push(`${name}: signatures stand under data (keys: ${hidden}); the cluster looks at binaryData alone`);
     if (!isRecord(data)) continue;
     const before = signatures.length;
     for (const [key, value] of Object.entries(data)) {
-      const match = keyForm.exec(key);
-      const digest = match === null ? undefined : tryParseDigest(`${match[1]}:${match[2]}`);
+      const digest = digestOfKey(key);
       if (digest === undefined) {
         warnings.push(`${name}: key ${JSON.stringify(key)} does not begin with a digest and is passed over`);
         continue;
