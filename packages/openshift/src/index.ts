@@ -19,6 +19,7 @@ export type { ReleaseImage } from "./release/release-image.ts";
 export { compareReleases, componentVersions, parseReleasePayload } from "./release/release-payload.ts";
 export type {
   ComponentVersion,
+  ComponentVersions,
   ReleaseComponent,
   ReleaseDifference,
   UntrustedRelease,

@@ -46,6 +46,8 @@ export interface TestImageOptions {
   readonly rawLayers?: readonly { readonly bytes: Uint8Array; readonly mediaType?: string }[];
   /** Labels beyond its own. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** When it was made; empty: it does not say. Default 2026-01-01T00:00:00Z. */
+  readonly created?: string;
 }
 
 export interface TestBlob {
@@ -103,10 +105,10 @@ export async function buildTestImage(options: TestImageOptions = {}): Promise<Te
     layers.push({ digest: digestOf(bytes), bytes, mediaType: types.layer });
   }
   const platform = { architecture, os, ...(options.variant !== undefined && { variant: options.variant }) };
-  const created = "2026-01-01T00:00:00Z";
+  const { created = "2026-01-01T00:00:00Z" } = options;
   const configBytes = encodeJson({
     ...platform,
-    created,
+    ...(created === "" ? {} : { created }),
     config: { Labels: { "com.example.seed": String(seed), ...options.labels } },
     rootfs: { type: "layers", diff_ids: diffIds },
     history: diffIds.map(() => ({ created, created_by: "signet testkit" })),

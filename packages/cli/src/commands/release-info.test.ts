@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type TestContext, describe, test } from "node:test";
 import {
   type TestImage,
+  type TestImageOptions,
   type TestRegistry,
   buildTestImage,
   buildTestRelease,
@@ -17,9 +18,15 @@ import { runSignet } from "../signet-process.ts";
 const payload = join(import.meta.dirname, "../../../../vectors/openshift/release-payloads/4.12.0/release-manifests");
 
 /** An image around the description of a genuine release. */
-function genuineRelease(changes: (references: string) => string = (text) => text): Promise<TestImage> {
+function genuineRelease(
+  changes: (references: string) => string = (text) => text,
+  { files, ...options }: TestImageOptions = {},
+): Promise<TestImage> {
   return buildTestImage({
+    created: "2023-01-12T20:30:01.98+02:00",
+    ...options,
     files: {
+      ...files,
       "release-manifests/image-references": changes(readFileSync(join(payload, "image-references"), "utf8")),
       "release-manifests/release-metadata": readFileSync(join(payload, "release-metadata"), "utf8"),
       "release-manifests/0000_10_a.yaml": "kind: A\n",
@@ -51,7 +58,7 @@ describe("release info", () => {
     assert.deepEqual(lines.slice(0, 8), [
       "Name:      4.12.0",
       `Digest:    ${image.digest}`,
-      "Created:   2023-01-12T18:29:52Z",
+      "Created:   2023-01-12T18:30:01Z",
       "OS/Arch:   linux/amd64",
       "Manifests: 2",
       "",
@@ -67,6 +74,77 @@ describe("release info", () => {
     );
     assert.match(stdout, /\nImages:\n {2}NAME {2,}DIGEST\n {2}agent-installer-api-server {2,}sha256:[0-9a-f]{64}\n/);
     assert.equal(lines.filter((line) => / sha256:[0-9a-f]{64}$/.test(line) && line.startsWith("  ")).length, 183);
+  });
+
+  test("counts manifests and other files, and aligns versions, as oc does", async (t) => {
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    const versions = (text: string, names = ""): string =>
+      `"annotations": {"io.openshift.build.versions": "${text}", "io.openshift.build.version-display-names": "${names}"}`;
+    const tags = [
+      `{"name": "a", ${versions("kubernetes=1.27.6,kubectl=1.20.0,machine-os=414.92.1", "machine-os=CoreOS")}, "from": {"kind": "DockerImage", "name": "quay.io/x/a:latest"}}`,
+      `{"name": "cli", ${versions("kubectl=1.27.4,kubernetes=1.27.10-rc.1")}, "from": {"kind": "DockerImage", "name": "quay.io/x/cli@sha256:${"c".repeat(64)}"}}`,
+      '{"name": "none", "from": {"kind": "ImageStreamTag", "name": "x:y"}}',
+    ];
+    const image = await buildTestImage({
+      os: "",
+      architecture: "",
+      created: "",
+      files: {
+        "release-manifests/image-references": `{"kind": "ImageStream", "metadata": {"name": "4.14.3", "creationTimestamp": "2023-12-01T11:00:00+01:00"}, "spec": {"tags": [${tags.join()}]}}`,
+        "release-manifests/release-metadata":
+          '{"kind": "cincinnati-metadata-v0", "version": "4.14.3", "metadata": {"url": ""}}',
+        "release-manifests/0000_10_a.yaml": "",
+        "release-manifests/0000_10_b.yml": "",
+        "release-manifests/0000_10_c.json": "",
+        "release-manifests/LICENSE": "",
+      },
+    });
+    writeDirImage(dir.join("r"), image);
+    const { status, stdout } = await info(`dir:${dir.join("r")}`);
+    assert.equal(status, 0);
+    assert.equal(
+      stdout,
+      [
+        "Name:           4.14.3",
+        `Digest:         ${image.digest}`,
+        "Created:        2023-12-01T10:00:00Z",
+        "OS/Arch:        unknown/unknown",
+        "Manifests:      3",
+        "Metadata files: 1",
+        "",
+        "Release Metadata:",
+        "  Version:  4.14.3",
+        "  Upgrades: <none>",
+        "  Metadata:",
+        "",
+        "Component Versions:",
+        "  kubectl    1.27.4",
+        "  kubernetes 1.27.10-rc.1",
+        "  machine-os 414.92.1     CoreOS",
+        "",
+        "Images:",
+        "  NAME DIGEST",
+        "  a    quay.io/x/a:latest",
+        `  cli  sha256:${"c".repeat(64)}`,
+        "",
+        "Warnings:",
+        "* multiple versions or display names reported for the following component(s): kubernetes",
+        "",
+        "",
+      ].join("\n"),
+    );
+    const run = async (format: string) => info(`dir:${dir.join("r")}`, "-o", format);
+    assert.equal((await run("name")).stdout, "a\ncli\nnone\n");
+    const digests = await run("digest");
+    assert.match(digests.stderr, /^error: a does not point to a digest$/m);
+    assert.equal(digests.stdout, `sha256:${"c".repeat(64)}\n`);
+    const { displayVersions } = JSON.parse((await run("json")).stdout) as { displayVersions: object };
+    assert.deepEqual(displayVersions, {
+      kubectl: { Version: "1.27.4", DisplayName: "" },
+      kubernetes: { Version: "1.27.10-rc.1", DisplayName: "" },
+      "machine-os": { Version: "414.92.1", DisplayName: "CoreOS" },
+    });
   });
 
   test("prints one thing of each image, or of one image", async (t) => {

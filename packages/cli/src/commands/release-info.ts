@@ -135,30 +135,41 @@ async function print(
     return terminal.line(component.pullSpec);
   }
   const output = invocation.get(outputOption);
-  if (output === "json") return terminal.json(toJson(image, argument));
+  if (output === "json") return terminal.json(await toJson(image, argument));
+  if (output === "name") {
+    for (const tag of image.release.tagNames) terminal.line(tag);
+    return;
+  }
   if (output === undefined) {
     const { describeRelease } = await import("../releases/release-text.ts");
     for (const line of describeRelease(image, reference, invocation.get(pullSpecsOption))) terminal.line(line);
     return;
   }
   for (const component of components) {
-    const text = { pullspec: component.pullSpec, name: component.name, digest: component.digest }[output];
+    const text = { pullspec: component.pullSpec, digest: component.digest }[output];
     if (text === undefined) terminal.note(`error: ${component.name} does not point to a digest`);
     else terminal.line(text);
   }
 }
 
 /** In the member names of `oc adm release info -o json`. */
-function toJson({ digest, instanceDigest, isList, platform, release }: ReleaseImage, argument: string): object {
+async function toJson(image: ReleaseImage, argument: string): Promise<object> {
+  const { digest, instanceDigest, isList, platform, created, release } = image;
+  const { componentVersions } = await import("@signet/openshift");
+  const { versions } = componentVersions(release);
   const parse = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
   return {
     image: argument,
     digest,
     contentDigest: instanceDigest,
-    ...(isList ? { listDigest: digest } : {}),
-    config: { os: platform.os, architecture: platform.architecture },
+    listDigest: isList ? digest : "",
+    config: { created, os: platform.os, architecture: platform.architecture },
     references: parse(release.raw.imageReferences),
     metadata: release.raw.metadata === undefined ? null : parse(release.raw.metadata),
+    versions: Object.fromEntries(versions.map(({ name: of, version }) => [of, version])),
+    displayVersions: Object.fromEntries(
+      versions.map(({ name: of, version, displayName }) => [of, { Version: version, DisplayName: displayName }]),
+    ),
   };
 }
 

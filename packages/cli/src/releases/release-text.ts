@@ -4,19 +4,20 @@ import { type ReleaseComponent, type ReleaseDifference, type ReleaseImage, compo
 
 /** What `release info` prints. `where`: the name that the image was asked for by, where it has one. */
 export function describeRelease(
-  { digest, platform, isList, manifestCount, release }: ReleaseImage,
+  { digest, platform, isList, created, manifestCount, otherCount, release }: ReleaseImage,
   where: Reference | undefined,
   showsPullSpecs: boolean,
 ): readonly string[] {
   const { metadata, components } = release;
-  const architecture = `${platform.os}/${platform.architecture}`;
+  const architecture = `${platform.os || "unknown"}/${platform.architecture || "unknown"}`;
   const lines = [
     ...alignBlock([
       ["Name:", metadata?.version ?? release.name],
       ["Digest:", digest],
-      ["Created:", release.created],
+      ["Created:", created],
       ["OS/Arch:", isList ? `multi (${architecture})` : architecture],
       ["Manifests:", String(manifestCount)],
+      ...(otherCount === 0 ? [] : [["Metadata files:", String(otherCount)]]),
     ]),
   ];
   if (where !== undefined) {
@@ -34,19 +35,21 @@ export function describeRelease(
       .filter(([, value]) => value !== "")
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, value]) => [`    ${key}:`, value]);
-    if (further.length > 0) lines.push("  Metadata:", ...alignBlock(further));
+    lines.push("  Metadata:", ...alignBlock(further));
   }
-  const versions = componentVersions(release).map(({ name, version, displayName }) => [
-    `  ${name}`,
-    displayName === "" ? version : `${version} ${displayName}`,
-  ]);
-  if (versions.length > 0) lines.push("", "Component Versions:", ...alignBlock(versions));
+  const { versions, contradictory } = componentVersions(release);
+  const parts = versions.map(({ name, version, displayName }) => [`  ${name}`, version, displayName]);
+  if (parts.length > 0) lines.push("", "Component Versions:", ...alignBlock(parts));
   const images = components.map(({ name, pullSpec, digest: of }) => [
     `  ${name}`,
     showsPullSpecs ? pullSpec : (of ?? pullSpec),
   ]);
   lines.push("", "Images:", ...alignBlock([["  NAME", showsPullSpecs ? "PULL SPEC" : "DIGEST"], ...images]));
-  return lines;
+  if (contradictory.length > 0) {
+    const warning = "multiple versions or display names reported for the following component(s)";
+    lines.push("", "Warnings:", `* ${warning}: ${contradictory.join(",  ")}`);
+  }
+  return [...lines, ""];
 }
 
 /** What became of the images from one release to another. */
@@ -75,10 +78,17 @@ export function describeDifference(
   return lines;
 }
 
-/** Two columns: the first as wide as its longest cell and one blank, as Go's tabwriter lays them out. */
+/** Columns as wide as their longest cell and one blank, as Go's tabwriter lays them out; blanks at the ends of lines are left out. */
 function alignBlock(rows: readonly (readonly string[])[]): readonly string[] {
-  const width = Math.max(...rows.map(([first = ""]) => first.length)) + 1;
-  return rows.map(([first = "", second = ""]) => `${first.padEnd(width)}${second}`);
+  const widths: number[] = [];
+  for (const row of rows)
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length + 1);
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join("")
+      .trimEnd(),
+  );
 }
 
 /** Semantic versions in ascending order (semver.org, section 11); what is none comes last. */

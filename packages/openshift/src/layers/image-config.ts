@@ -12,6 +12,8 @@ export interface UntrustedImageConfig {
   /** Operating system and architecture; empty texts where they are not given. */
   readonly platform: Platform;
   readonly labels: Readonly<Record<string, string>>;
+  /** When the image was made, as written; empty where it is not given. */
+  readonly created: string;
 }
 
 /**
@@ -36,6 +38,7 @@ export async function readImageConfig(
   }
   const what = `${source.name.text}: the image's configuration`;
   let platform: Platform;
+  let created: string;
   let labels: unknown;
   try {
     const config = parseJsonObject(Buffer.concat(parts), what);
@@ -44,6 +47,7 @@ export async function readImageConfig(
       return typeof value === "string" ? value : "";
     };
     const variant = text("variant");
+    created = text("created");
     platform = { os: text("os"), architecture: text("architecture"), ...(variant === "" ? {} : { variant }) };
     const inner = fieldOf(config, "config", what);
     labels = isRecord(inner) ? fieldOf(inner, "Labels", what) : undefined;
@@ -54,7 +58,7 @@ export async function readImageConfig(
       hint: "its digest is right, so it was made that way; ask whoever made the image",
     });
   }
-  return { platform, labels: textsOf(labels) };
+  return { platform, created, labels: textsOf(labels) };
 }
 
 function textsOf(value: unknown): Readonly<Record<string, string>> {

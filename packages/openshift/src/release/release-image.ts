@@ -13,8 +13,12 @@ export interface ReleaseImage {
   readonly instanceDigest: Digest;
   readonly isList: boolean;
   readonly platform: Platform;
-  /** Files below `release-manifests` that are neither of the two that describe the release. */
+  /** When the image was made, in UTC and whole seconds; as its description has it where the image does not say. */
+  readonly created: string;
+  /** JSON and YAML files below `release-manifests`, without the two that describe the release. */
   readonly manifestCount: number;
+  /** Other files there. */
+  readonly otherCount: number;
   readonly release: UntrustedRelease;
 }
 
@@ -28,14 +32,25 @@ export interface ReleaseImage {
  */
 export async function readReleaseImage(source: ImageSource, platform: Platform): Promise<ReleaseImage> {
   const { top, instance, manifest } = await readImageManifest(source, platform);
-  const { platform: ownPlatform } = await readImageConfig(source, manifest);
-  const { imageReferences, metadata, manifestCount } = await readReleaseManifests(source, manifest);
+  const { platform: ownPlatform, created } = await readImageConfig(source, manifest);
+  const { imageReferences, metadata, manifestCount, otherCount } = await readReleaseManifests(source, manifest);
+  const release = parseReleasePayload(imageReferences, metadata);
   return {
     digest: top.digest,
     instanceDigest: instance.digest,
     isList: top !== instance,
     platform: ownPlatform,
+    created: inSeconds(created) ?? inSeconds(release.created) ?? release.created,
     manifestCount,
-    release: parseReleasePayload(imageReferences, metadata),
+    otherCount,
+    release,
   };
+}
+
+/** Undefined for what is no time, and for the zero time that Go writes where it knows none. */
+function inSeconds(time: string): string | undefined {
+  const parsed = Date.parse(time);
+  return Number.isNaN(parsed) || time.startsWith("0001-")
+    ? undefined
+    : `${new Date(parsed).toISOString().slice(0, 19)}Z`;
 }

@@ -14,6 +14,9 @@ const MAX_PICKED_BYTES = 32 * 1024 * 1024;
 
 const FOLDER = "release-manifests";
 
+/** What the operator and oc take for a manifest. */
+const manifestForm = /\.(?:ya?ml|json)$/;
+
 /** A file of the release. Its bytes were hashed with its layer. */
 export interface ReleaseManifestFile {
   readonly name: string;
@@ -24,8 +27,10 @@ export interface ReleaseManifests {
   readonly imageReferences: Uint8Array;
   /** Undefined when there is none. */
   readonly metadata: Uint8Array | undefined;
-  /** Files that are neither of the two. */
+  /** JSON and YAML files beside the two. */
   readonly manifestCount: number;
+  /** Files that are neither. */
+  readonly otherCount: number;
   /** JSON and YAML files that hold the text that was asked for, in payload order: that of their names' bytes. */
   readonly picked: readonly ReleaseManifestFile[];
 }
@@ -46,6 +51,7 @@ export async function readReleaseManifests(
   const described = new Map<string, Uint8Array>();
   const picked: ReleaseManifestFile[] = [];
   let count = 0;
+  let manifestCount = 0;
   let pickedBytes = 0;
   await visitLayerFolder(source, manifest, {
     folder: FOLDER,
@@ -56,8 +62,9 @@ export async function readReleaseManifests(
         described.set(path, await readWhole(entry, source));
         return;
       }
+      if (manifestForm.test(path)) manifestCount++;
       // The operator lists the folder itself, not those below.
-      if (pick === undefined || path.includes("/") || !/\.(?:ya?ml|json)$/.test(path)) return;
+      if (pick === undefined || path.includes("/") || !manifestForm.test(path)) return;
       const bytes = await readWhole(entry, source);
       if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(pick)) return;
       pickedBytes += bytes.length;
@@ -76,7 +83,8 @@ export async function readReleaseManifests(
   return {
     imageReferences,
     metadata: described.get("release-metadata"),
-    manifestCount: count - described.size,
+    manifestCount,
+    otherCount: count - described.size - manifestCount,
     picked: picked.toSorted((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))),
   };
 }

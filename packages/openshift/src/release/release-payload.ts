@@ -29,6 +29,8 @@ export interface UntrustedRelease {
   readonly created: string;
   /** In the order of the file. */
   readonly components: readonly ReleaseComponent[];
+  /** Names of all tags, also of those that do not name an image. */
+  readonly tagNames: readonly string[];
   /** Undefined when the image has no release-metadata. */
   readonly metadata: UntrustedReleaseMetadata | undefined;
   readonly warnings: readonly string[];
@@ -83,6 +85,7 @@ export function parseReleasePayload(imageReferences: Uint8Array, metadata: Uint8
     name,
     created: textOf(field(meta, "creationTimestamp", "image-references")),
     components: [...byName.values()],
+    tagNames: tags.map((tag: unknown) => textOf(recordOf(tag)["name"])),
     metadata: read,
     warnings,
     raw: { imageReferences, metadata },
@@ -133,16 +136,41 @@ export interface ComponentVersion {
   readonly displayName: string;
 }
 
-/** The versions that the components announce, each name once, sorted: what `oc adm release info` calls component versions. */
-export function componentVersions({ components }: UntrustedRelease): readonly ComponentVersion[] {
-  const versions = new Map<string, ComponentVersion>();
-  for (const { annotations } of components) {
+export interface ComponentVersions {
+  /** Each name once, sorted. */
+  readonly versions: readonly ComponentVersion[];
+  /** Names of which images say different things. */
+  readonly contradictory: readonly string[];
+}
+
+/** Whose word counts for the version of kubectl; others bring it along. */
+const kubectlOwners: readonly string[] = ["cli", "cli-artifacts"];
+
+/**
+ * The versions that the components announce, as `oc adm release info` has them: where they contradict each other, the text that sorts first counts. What is no pair of name and value
+ * is passed over.
+ */
+export function componentVersions({ components }: UntrustedRelease): ComponentVersions {
+  const found = new Map<string, { readonly versions: Set<string>; readonly displayNames: Set<string> }>();
+  for (const { name: owner, annotations } of components) {
     const displayNames = pairsOf(annotations["io.openshift.build.version-display-names"]);
     for (const [name, version] of pairsOf(annotations["io.openshift.build.versions"])) {
-      if (!versions.has(name)) versions.set(name, { name, version, displayName: displayNames.get(name) ?? "" });
+      if (name === "kubectl" && !kubectlOwners.includes(owner)) continue;
+      const known = found.get(name) ?? { versions: new Set(), displayNames: new Set() };
+      found.set(name, known);
+      known.versions.add(version);
+      known.displayNames.add(displayNames.get(name) ?? "");
     }
   }
-  return [...versions.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const sorted = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    versions: sorted.map(([name, { versions, displayNames }]) => {
+      return { name, version: [...versions].toSorted()[0]!, displayName: [...displayNames].toSorted()[0]! };
+    }),
+    contradictory: sorted.flatMap(([name, known]) =>
+      known.versions.size > 1 || known.displayNames.size > 1 ? [name] : [],
+    ),
+  };
 }
 
 /** `a=1,b=2`. */
