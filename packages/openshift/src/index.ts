@@ -113,8 +113,14 @@ export { MAX_TRANSCRIPT_BYTES, parseNodeTranscript, writeNodeScript } from "./ma
 export { readNodeTree } from "./machine-config/node-tree.ts";
 export { nodeFilesOf, parseNodeFiles } from "./machine-config/node-file.ts";
 export type { UntrustedNodeFile, UntrustedNodeFiles, UntrustedOwner } from "./machine-config/node-file.ts";
-export { POLICY_PATH, REGISTRIES_D, checkTrustFiles, explainOverridden } from "./machine-config/trust-files.ts";
-export type { TrustFilesCheck } from "./machine-config/trust-files.ts";
+export {
+  POLICY_PATH,
+  REGISTRIES_D,
+  checkTrustFiles,
+  explainOverridden,
+  readRenderedFiles,
+} from "./machine-config/trust-files.ts";
+export type { RenderedFiles, TrustFilesCheck } from "./machine-config/trust-files.ts";
 export type { YamlDocument, YamlField, YamlProblem } from "./machine-config/yaml-fields.ts";
 
 export { assessPools } from "./machine-config/pool-status.ts";

@@ -112,6 +112,24 @@ describe("machineconfig render", () => {
     assert.deepEqual(JSON.parse(piped.stdout), parse(wanted));
   });
 
+  test("warns about what Butane writes and no node takes; in a file of trust it is refused", async () => {
+    for (const [name, words] of [
+      ["no-node-takes-4.9", ["/usr/local/bin/a: mode 2541", "/etc/b: mode 644"]],
+      ["claimed-gzip", ["/etc/a: the content is not gzip"]],
+    ] as const) {
+      const { status, stdout, stderr } = await render(join(butane, `${name}.bu`));
+      assert.deepEqual([status, stdout], [0, readFileSync(join(butane, `${name}.yaml`), "utf8")]);
+      for (const word of words) assert.ok(stderr.includes(word), stderr);
+      assert.equal(stderr.match(/^warning: .*no node takes it$/gm)?.length, words.length, stderr);
+    }
+    const text = readFileSync(join(butane, "claimed-gzip.bu"), "utf8");
+    for (const path of ["/etc/containers/policy.json", "/etc/containers/registries.d/a.yaml"]) {
+      writeFileSync(folder.join("claimed.bu"), text.replace("/etc/a", path));
+      const { status, stdout, stderr } = await render("claimed.bu");
+      assert.deepEqual([status, stdout, stderr.includes(`${path}: the content is not gzip`)], [2, "", true]);
+    }
+  });
+
   test("finds local files in the folder that is named", async () => {
     const { status, stdout } = await render(join(butane, "files.bu"), "--files-dir", join(butane, "files"));
     assert.deepEqual([status, stdout], [0, readFileSync(join(butane, "files.yaml"), "utf8")]);

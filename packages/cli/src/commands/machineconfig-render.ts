@@ -173,15 +173,16 @@ async function finish(
   invocation: Invocation,
   { terminal, now }: Runtime,
 ): Promise<0 | 1> {
-  const { checkTrustFiles, explainOverridden, nodeFilesOf, roleOf, writeMachineConfig } =
+  const { checkTrustFiles, explainOverridden, readRenderedFiles, roleOf, writeMachineConfig } =
     await import("@signet/openshift");
   const text = writeMachineConfig(config, invocation.get(outputOption) === "json" ? "json" : "yaml");
   // Read back from what was made: what is checked is what the nodes will see.
-  const files = nodeFilesOf(config.spec.config, source);
+  const { files, refused } = readRenderedFiles(config, source);
   const check = await checkTrustFiles(files, now(), source);
   const overridden = explainOverridden(config.metadata.name, roleOf(config), files);
   const all = [
     ...warnings,
+    ...refused,
     ...check.warnings,
     ...check.findings.map(({ file, line, column, lint, severity, what, fix }) => {
       return `${file}:${line}:${column}: ${severity} ${lint}: ${what}. ${fix}`;

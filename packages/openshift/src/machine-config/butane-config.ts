@@ -152,7 +152,7 @@ function readFile(field: YamlField, version: ButaneVersion): ButaneFile {
   const problem = explainBadPath(path ?? "");
   if (problem !== undefined && (path !== undefined || !members.has("path")))
     (members.get("path") ?? field).problem(problem);
-  const mode = readMode(members.get("mode"));
+  const mode = readMode(members.get("mode"), version);
   const overwrite = members.get("overwrite")?.boolean();
   const contents = readContents(members.get("contents"), version);
   const { inline, local, source } = contents;
@@ -165,10 +165,11 @@ function readFile(field: YamlField, version: ButaneVersion): ButaneFile {
 /** Largest numbers of bits of permission that a node takes. */
 const MAX_MODE = 0o7777;
 
-function readMode(field: YamlField | undefined): number | undefined {
+function readMode(field: YamlField | undefined, version: ButaneVersion): number | undefined {
   const mode = field?.integer(0, MAX_MODE);
   if (mode === undefined) return undefined;
-  if ((mode & ~0o777) !== 0) field!.problem("special mode bits are not supported in this spec version");
+  if (version.refusesSpecialModes && (mode & ~0o777) !== 0)
+    field!.problem("special mode bits are not supported in this spec version");
   if (!isTypicalMode(mode) && /^[0-7]{1,4}$/.test(String(mode)) && isTypicalMode(Number.parseInt(String(mode), 8)))
     field!.warn("unreasonable mode would be reasonable if specified in octal; remember to add a leading zero");
   return mode;
@@ -264,8 +265,7 @@ function readTree(field: YamlField): ButaneTree {
 
 function readOpenShift(field: YamlField | undefined): ButaneOpenShift {
   const members = field?.members(["kernel_arguments", "extensions", "fips", "kernel_type"]);
-  const list = (name: string): readonly string[] =>
-    (members?.get(name)?.items() ?? []).map((item) => item.line() ?? "");
+  const list = (name: string): readonly string[] => distinctLines(members?.get(name)?.items() ?? []);
   const kernelType = members?.get("kernel_type")?.line();
   if (kernelType !== undefined && !["", "default", "realtime"].includes(kernelType))
     members!.get("kernel_type")!.problem('must be empty, "default", or "realtime"');
@@ -275,6 +275,16 @@ function readOpenShift(field: YamlField | undefined): ButaneOpenShift {
     fips: members?.get("fips")?.boolean(),
     kernelType,
   };
+}
+
+function distinctLines(items: readonly YamlField[]): readonly string[] {
+  const seen = new Set<string>();
+  return items.map((item) => {
+    const text = item.line() ?? "";
+    if (seen.has(text)) item.problem("duplicate entry defined");
+    seen.add(text);
+    return text;
+  });
 }
 
 /** Bytes of a path, and of one part of it: what Linux takes. */

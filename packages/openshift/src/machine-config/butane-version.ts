@@ -8,6 +8,8 @@ export interface ButaneVersion {
   readonly ignition: string;
   /** False: the nodes of that time did not decompress files. */
   readonly compresses: boolean;
+  /** False: special mode bits are written all the same, and no node takes them. */
+  readonly refusesSpecialModes: boolean;
 }
 
 /** All there are: a version comes into being with each minor release. Butane knows no others, and no "latest". */
@@ -16,7 +18,7 @@ const versions: readonly ButaneVersion[] = [
   ...range(10, 13, "3.2.0", true),
   ...range(14, 18, "3.4.0", true),
   ...range(19, 22, "3.5.0", true),
-  { version: "4.23.0-experimental", ignition: "3.7.0-experimental", compresses: true },
+  { version: "4.23.0-experimental", ignition: "3.7.0-experimental", compresses: true, refusesSpecialModes: true },
 ];
 
 /** What MachineConfigs are made for when nobody says which: read by 4.14 and all later ones. */
@@ -31,8 +33,9 @@ export function findButaneVersion(text: string, isShort = false): ButaneVersion 
   return versions.find(({ version }) => version === full || (isShort && version === `${full}-experimental`));
 }
 
-function range(from: number, to: number, ignition: string, compresses: boolean): readonly ButaneVersion[] {
+/** Both came with 4.10. */
+function range(from: number, to: number, ignition: string, isNew: boolean): readonly ButaneVersion[] {
   return Array.from({ length: to - from + 1 }, (_, index) => {
-    return { version: `4.${from + index}.0`, ignition, compresses };
+    return { version: `4.${from + index}.0`, ignition, compresses: isNew, refusesSpecialModes: isNew };
   });
 }

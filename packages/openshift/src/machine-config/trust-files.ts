@@ -1,5 +1,6 @@
 /** What a MachineConfig says about trust, held to the rules of the tools on the node before it gets there: a policy that does not parse keeps a node from pulling anything. */
 import {
+  FormatError,
   type LintFacts,
   type LintFinding,
   type Policy,
@@ -10,7 +11,8 @@ import {
 } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import { type RegistriesDSection, describeStores, parseRegistriesDFile } from "@signet/images";
-import type { UntrustedNodeFile } from "./node-file.ts";
+import type { MachineConfig } from "./machine-config.ts";
+import { type UntrustedNodeFile, nodeFilesOf } from "./node-file.ts";
 
 /** Where the tools of a node look. */
 export const POLICY_PATH = "/etc/containers/policy.json";
@@ -69,6 +71,33 @@ export async function checkTrustFiles(
     findings.push(...lintPolicy(policy, facts).filter(({ severity }) => severity !== "info"));
   }
   return { policies, findings, warnings };
+}
+
+/** The files of a MachineConfig that was rendered, as nodes will see them. */
+export interface RenderedFiles {
+  readonly files: readonly UntrustedNodeFile[];
+  /** What Butane writes and no node takes, one line each: compressed content that is none, special mode bits. */
+  readonly refused: readonly string[];
+}
+
+/**
+ * Reads back what was rendered.
+ * @throws FormatError `machineconfig-malformed` for a file of trust that no node takes, `input-too-large`
+ */
+export function readRenderedFiles({ spec: { config } }: MachineConfig, source: string): RenderedFiles {
+  const refused: string[] = [];
+  const list = (config.storage?.files ?? []).filter((file) => {
+    try {
+      nodeFilesOf({ storage: { files: [file] } }, source);
+      return true;
+    } catch (error) {
+      const isTrust = isPolicy(file.path) || file.path.startsWith(`${REGISTRIES_D}/`);
+      if (!(error instanceof FormatError) || error.code !== "machineconfig-malformed" || isTrust) throw error;
+      refused.push(`${error.message.replace("storage.files[0] ", "")}; Butane writes it, and no node takes it`);
+      return false;
+    }
+  });
+  return { files: nodeFilesOf({ storage: { files: list } }, source), refused };
 }
 
 /** The node's own policy, and those of single namespaces and of old podmans. */
