@@ -112,6 +112,7 @@ export type { ActualContent, ActualFile, ActualFiles, NodeCheck, NodeFileCheck }
 export { MAX_TRANSCRIPT_BYTES, parseNodeTranscript, writeNodeScript } from "./machine-config/node-transcript.ts";
 export { readNodeTree } from "./machine-config/node-tree.ts";
 export { nodeFilesOf, parseNodeFiles } from "./machine-config/node-file.ts";
+export { isNodeTranscript, parseNodePrintout, printedFiles } from "./machine-config/node-printout.ts";
 export type { UntrustedNodeFile, UntrustedNodeFiles, UntrustedOwner } from "./machine-config/node-file.ts";
 export {
   POLICY_PATH,

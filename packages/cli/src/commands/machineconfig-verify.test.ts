@@ -137,6 +137,63 @@ describe("machineconfig verify", () => {
     );
   });
 
+  test("files that were printed one by one are compared by their content, as the documentation looks at them", async () => {
+    const opening = "Starting pod/worker-0-debug ...\nTo use host binaries, run `chroot /host`\n";
+    const named = (...pairs: readonly (readonly [string, string])[]): readonly string[] =>
+      pairs.flatMap(([path, file]) => ["--oc-debug", `${path}=${file}`]);
+    writeFileSync(folder.join("p.txt"), `${opening}${policy}\nRemoving debug pod ...\n`);
+    writeFileSync(folder.join("r.txt"), `${opening}${registriesD}`);
+    writeFileSync(folder.join("b.txt"), Buffer.concat([Buffer.from(opening), Buffer.from([0, 1, 2, 255])]));
+    writeFileSync(folder.join("x.txt"), "#!/bin/sh\n");
+    const places = {
+      "/etc/containers/policy.json": "p.txt",
+      "/etc/containers/registries.d/a.yaml": "r.txt",
+      "/etc/pki/keys/bin": "b.txt",
+      "/usr/local/bin/run": "x.txt",
+    };
+    const all = await verify(...named(...Object.entries(places)), "trust.yaml");
+    assert.deepEqual([all.status, /4 of 4 files as wanted/.test(all.stdout)], [0, true], all.stderr);
+    assert.match(all.stderr, /^warning: only the content is compared/m);
+
+    const one = await report(...named(["/etc/containers/policy.json", "p.txt"]), "trust.yaml");
+    assert.deepEqual([one.status, one.verdict], [2, "undetermined"]);
+    writeFileSync(folder.join("gone.txt"), `${opening}cat: /etc/containers/policy.json: No such file or directory\n`);
+    writeFileSync(folder.join("other.txt"), `${opening}${policy.replace("reject", "insecureAcceptAnything")}`);
+    for (const [file, outcome] of [
+      ["gone.txt", "missing"],
+      ["other.txt", "different"],
+    ] as const) {
+      const found = await report(...named(["/etc/containers/policy.json", file]), "trust.yaml");
+      assert.deepEqual([found.status, found.files[0]!.outcome], [1, outcome]);
+    }
+
+    // Where one file is wanted, it needs no name.
+    cpSync(folder.join("trust/etc/containers/policy.json"), folder.join("single/etc/containers/policy.json"));
+    await runSignet(["machineconfig", "render", "--trust-dir", "single", "--write", "single.yaml"], {
+      cwd: folder.path,
+    });
+    assert.equal((await report("--oc-debug", "p.txt", "single.yaml")).status, 0);
+    assert.equal((await report("--oc-debug", "other.txt", "single.yaml")).status, 1);
+
+    for (const [text, why] of [
+      [opening, "nothing was printed"],
+      ["error: unable to create the debug pod\n", "unable to create"],
+      [`${opening}cat: /etc/containers/policy.json: Permission denied\n`, "Permission denied"],
+      ["signet-file 644 0 0 10 /etc/containers/policy.json\nAAAA\n", "ends within a file"],
+    ] as const) {
+      writeFileSync(folder.join("none.txt"), text);
+      const { status, stderr } = await verify("--oc-debug", "none.txt", "single.yaml");
+      assert.deepEqual([status, stderr.includes(why)], [2, true], stderr);
+    }
+    for (const args of [
+      ["--oc-debug", "p.txt", "--oc-debug", "r.txt"],
+      named(["/etc/containers/policy.json", "p.txt"], ["/etc/containers/policy.json", "p.txt"]),
+      named(["/etc/other", "p.txt"]),
+      [...named(["/etc/containers/policy.json", "p.txt"]), "--oc-debug", "r.txt"],
+    ])
+      assert.equal((await verify(...args, "trust.yaml")).status, 64, args.join(" "));
+  });
+
   test("long lines of a diff, such as embedded keys, are cut for people and whole for programs", async () => {
     const node = makeNode("long", (root) => put(root, "etc/containers/policy.json", `{"x": "${"k".repeat(3000)}"}\n`));
     const { stdout } = await verify("--root", node, "trust.yaml");

@@ -1,5 +1,5 @@
 import type { ActualFiles, NodeCheck, NodeFileCheck, UntrustedNodeFiles } from "@signet/openshift";
-import type { Command, FlagOption, Invocation, TextOption } from "../command-line/command.ts";
+import type { Command, FlagOption, Invocation, ListOption, TextOption } from "../command-line/command.ts";
 import { outputFormatOption } from "../command-line/common-options.ts";
 import { exitCodeOfMany, exitCodes } from "../command-line/exit-code.ts";
 import { usage } from "../command-line/parse.ts";
@@ -23,13 +23,16 @@ const ignitionOption: TextOption = {
   summary: "What a node gets: a rendered MachineConfig, or an Ignition document; - for standard input",
   completion: "file",
 };
-const ocDebugOption: TextOption = {
-  kind: "text",
+const ocDebugOption: ListOption = {
+  kind: "list",
   name: "oc-debug",
-  value: "FILE",
-  summary: "What the script of --script printed on a node; - for standard input",
+  value: "FILE|NODEPATH=FILE",
+  summary: "What the script of --script printed on a node, or `cat` of the one file; of several, each by its path",
   completion: "file",
 };
+/** `/etc/a=FILE`. */
+const namedForm = /^(\/[^=]*)=(.+)$/s;
+
 const scriptOption: FlagOption = {
   kind: "flag",
   name: "script",
@@ -75,6 +78,10 @@ export const command: Command = {
       purpose: 'For a running node: oc debug node/NAME -- chroot /host sh -c "$(cat collect.sh)" > node.txt',
     },
     { line: "signet machineconfig verify --oc-debug node.txt trust.yaml", purpose: "What it printed" },
+    {
+      line: "oc debug node/NAME -- chroot /host cat /etc/containers/policy.json | signet machineconfig verify --oc-debug /etc/containers/policy.json=- trust.yaml",
+      purpose: "One file, as OpenShift's documentation looks at it; its mode is not known then",
+    },
   ],
   async run(invocation, { terminal }) {
     const [file] = invocation.arguments as [string];
@@ -85,30 +92,31 @@ export const command: Command = {
       terminal.bytes(new TextEncoder().encode(`${writeNodeScript(wanted.files)}\n`));
       return exitCodes.done;
     }
-    const check = checkNodeFiles(wanted.files, await readActual(source, wanted));
+    const check = checkNodeFiles(wanted.files, await readActual(source, wanted, terminal));
     const found = judge(check, invocation);
     print(check, found, wanted, invocation, terminal);
     return exitCodeOfMany(found);
   },
 };
 
-interface Source {
-  readonly kind: "root" | "ignition" | "oc-debug";
-  readonly path: string;
-}
+type Source =
+  | { readonly kind: "root" | "ignition"; readonly path: string }
+  | { readonly kind: "oc-debug"; readonly printouts: readonly string[] };
 
 /** Undefined for the script. */
 function chooseSource(invocation: Invocation): Source | undefined {
-  const sources = ([rootOption, ignitionOption, ocDebugOption] as const).flatMap((option) => {
+  const sources = ([rootOption, ignitionOption] as const).flatMap((option): readonly Source[] => {
     const path = invocation.get(option);
-    return path === undefined ? [] : [{ kind: option.name as Source["kind"], path }];
+    return path === undefined ? [] : [{ kind: option.name as "root" | "ignition", path }];
   });
-  if (sources.length + Number(invocation.get(scriptOption)) !== 1)
+  const printouts = invocation.get(ocDebugOption);
+  const all: readonly Source[] = printouts.length === 0 ? sources : [...sources, { kind: "oc-debug", printouts }];
+  if (all.length + Number(invocation.get(scriptOption)) !== 1)
     throw usage(
       "say where the node's files are: one of --root, --ignition and --oc-debug; or ask for the --script",
       name,
     );
-  return sources[0];
+  return all[0];
 }
 
 /** Bytes of a configuration: a rendered one of a cluster has about 500 KB. */
@@ -130,16 +138,50 @@ async function readWanted(file: string, invocation: Invocation): Promise<Untrust
   return wanted;
 }
 
-async function readActual({ kind, path }: Source, wanted: UntrustedNodeFiles): Promise<ActualFiles> {
-  const { MAX_TRANSCRIPT_BYTES, actualFilesOf, parseNodeFiles, parseNodeTranscript, readNodeTree } =
-    await import("@signet/openshift");
+async function readActual(source: Source, wanted: UntrustedNodeFiles, terminal: Terminal): Promise<ActualFiles> {
+  const { actualFilesOf, parseNodeFiles, readNodeTree } = await import("@signet/openshift");
+  if (source.kind === "oc-debug") return readPrintouts(source.printouts, wanted, terminal);
+  const { kind, path } = source;
   if (kind === "root") return readNodeTree(path, wanted.files);
-  const shown = path === "-" ? "standard input" : path;
-  if (kind === "oc-debug") {
-    const bytes = await readInput(path, MAX_TRANSCRIPT_BYTES, "output of the script");
-    return parseNodeTranscript(bytes, wanted.files, shown);
+  const bytes = await readInput(path, MAX_CONFIG_BYTES, "Ignition document");
+  return actualFilesOf(parseNodeFiles(bytes, shownName(path)).files);
+}
+
+const unknownMode = "only the content is compared: cat does not tell mode and owner (--script does)";
+
+/** The script's output, or files that were printed one by one. */
+async function readPrintouts(
+  printouts: readonly string[],
+  { files }: UntrustedNodeFiles,
+  terminal: Terminal,
+): Promise<ActualFiles> {
+  const { MAX_TRANSCRIPT_BYTES, isNodeTranscript, parseNodePrintout, parseNodeTranscript, printedFiles } =
+    await import("@signet/openshift");
+  const read = (path: string): Promise<Uint8Array> => readInput(path, MAX_TRANSCRIPT_BYTES, "output of oc debug");
+  const [first, ...others] = printouts as [string, ...string[]];
+  if (!namedForm.test(first)) {
+    if (others.length > 0) throw usage("of several files, --oc-debug names each: NODEPATH=FILE", name);
+    const bytes = await read(first);
+    const only = files.length === 1 ? files[0] : undefined;
+    if (only === undefined || isNodeTranscript(bytes)) return parseNodeTranscript(bytes, files, shownName(first));
+    terminal.warn(unknownMode);
+    return printedFiles(new Map([[only.path, parseNodePrintout(bytes, only.path, shownName(first))]]));
   }
-  return actualFilesOf(parseNodeFiles(await readInput(path, MAX_CONFIG_BYTES, "Ignition document"), shown).files);
+  const printed = new Map<string, ReturnType<typeof parseNodePrintout>>();
+  for (const printout of printouts) {
+    const [, path, file] = namedForm.exec(printout) ?? [];
+    if (path === undefined || file === undefined)
+      throw usage("of several files, --oc-debug names each: NODEPATH=FILE", name);
+    if (!files.some((wanted) => wanted.path === path)) throw usage(`no file ${path} is wanted`, name);
+    if (printed.has(path)) throw usage(`--oc-debug names ${path} twice`, name);
+    printed.set(path, parseNodePrintout(await read(file), path, shownName(file)));
+  }
+  terminal.warn(unknownMode);
+  return printedFiles(printed);
+}
+
+function shownName(path: string): string {
+  return path === "-" ? "standard input" : path;
 }
 
 interface Found {

@@ -12,8 +12,8 @@ export type ActualFile =
 export interface ActualContent {
   readonly kind: "file";
   readonly content: Uint8Array;
-  /** Permission bits, and those above them. */
-  readonly mode: number;
+  /** Permission bits, and those above them. Undefined where they are not known. */
+  readonly mode: number | undefined;
   /** Undefined where it is not known. */
   readonly uid: number | undefined;
   readonly gid: number | undefined;
@@ -52,7 +52,7 @@ export function foldersConcerned(wanted: readonly Pick<UntrustedNodeFile, "path"
   return readWhole.filter((folder) => wanted.some(({ path }) => path.startsWith(`${folder}/`)));
 }
 
-/** Compares file by file. Owners are compared where the configuration names one, by number; of names only root is known. */
+/** Compares file by file. Owners are compared where the configuration names one, by number; of names only root is known. What is not known of a file is not compared. */
 export function checkNodeFiles(wanted: readonly UntrustedNodeFile[], actual: ActualFiles): NodeCheck {
   const paths = new Set(wanted.map(({ path }) => path));
   const extra = foldersConcerned(wanted).flatMap((folder) => {
@@ -79,7 +79,7 @@ function checkFile(wanted: UntrustedNodeFile, actual: ActualFile | undefined): N
     };
   const problems: (readonly ["different" | "mode" | "owner", string])[] = [];
   if (!equalBytes(content, actual.content)) problems.push(["different", "its content differs"]);
-  if (actual.mode !== wanted.mode)
+  if (actual.mode !== undefined && actual.mode !== wanted.mode)
     problems.push(["mode", `its mode is ${octal(actual.mode)} instead of ${octal(wanted.mode)}`]);
   for (const [what, owner, id] of [
     ["user", wanted.user, actual.uid],

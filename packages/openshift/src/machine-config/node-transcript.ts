@@ -17,6 +17,9 @@ const OTHER = "signet-other";
 const END = "signet-end";
 const DONE = "signet-done";
 
+/** A line of such output. */
+export const TRANSCRIPT_LINE: RegExp = /^signet-(?:file|missing|other|end|done)\b/m;
+
 /** A script for `sh` on the node, whose output {@link parseNodeTranscript} reads. It changes nothing. */
 export function writeNodeScript(wanted: readonly Pick<UntrustedNodeFile, "path">[]): string {
   const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
