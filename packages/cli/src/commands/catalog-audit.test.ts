@@ -148,7 +148,13 @@ describe("catalog audit", () => {
       `${catalogOf(`${registry.host}/team/app@${app!.digest}`, `${registry.host}/team/app:1@${app!.digest}`, unsigned, `${registry.host}/team/lib:1`)}\n${lines(
         { schema: "olm.package", name: "good", defaultChannel: "stable" },
         { schema: "olm.channel", package: "good", name: "stable", entries: [{ name: "good.v1" }] },
-        { ...bundleOf("good.v1", [`${registry.host}/team/lib@${lib!.digest}`]), package: "good" },
+        {
+          ...bundleOf("good.v1", [
+            `${registry.host}/team/app@${app!.digest}`,
+            `${registry.host}/team/lib@${lib!.digest}`,
+          ]),
+          package: "good",
+        },
       )}`,
     );
     const earlier = registry.log.length;

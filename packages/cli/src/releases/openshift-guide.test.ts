@@ -134,7 +134,13 @@ async function pushOperators(
   const documents = [
     { schema: "olm.package", name: packageName, defaultChannel: "stable-v0.1" },
     { schema: "olm.channel", package: packageName, name: "stable-v0.1", entries: [{ name: `${packageName}.v0.0.1` }] },
-    { schema: "olm.bundle", package: packageName, name: `${packageName}.v0.0.1`, image, relatedImages: [] },
+    {
+      schema: "olm.bundle",
+      package: packageName,
+      name: `${packageName}.v0.0.1`,
+      image,
+      relatedImages: [{ name: "", image }],
+    },
   ];
   const index = await buildTestImage({
     labels: { "operators.operatorframework.io.index.configs.v1": "/configs" },

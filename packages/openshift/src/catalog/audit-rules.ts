@@ -42,6 +42,11 @@ const table = {
     reason: "The annotation containerImage names an image that is not among relatedImages, and is not mirrored.",
     fix: "Add the image to spec.relatedImages, or correct the annotation.",
   },
+  "bundle-unlisted": {
+    severity: "warning",
+    reason: "The bundle's own image is not among its relatedImages; tools that copy those alone leave it behind.",
+    fix: "Add the bundle image to relatedImages; opm render does.",
+  },
   "bundle-image-missing": {
     severity: "error",
     reason: "A bundle without an image can be neither mirrored nor verified.",
@@ -111,6 +116,22 @@ const table = {
     severity: "warning",
     reason: "A channel has exactly one newest version; opm refuses one with none or several.",
     fix: "Let one entry replace or skip all others, directly or through others.",
+  },
+  "default-channel": {
+    severity: "warning",
+    reason: "A package has channels, and its default channel is one of them; opm refuses others.",
+    fix: "Add the channel, or name one that is there.",
+  },
+  deprecated: {
+    severity: "info",
+    reason: "Its maker gives it up; consoles warn about it.",
+    fix: "Follow the message.",
+  },
+  "several-registries": {
+    severity: "info",
+    reason:
+      "Images of the same repository path are named in several registries: a policy and a mirror need all of them.",
+    fix: "Name the repository in one registry.",
   },
 } as const;
 

@@ -54,7 +54,7 @@ const bundle = (name: string, ...related: readonly string[]): object => ({
   name,
   package: "op",
   image: pinned("op-bundle", "b"),
-  relatedImages: related.map((image) => ({ name: "", image })),
+  relatedImages: [pinned("op-bundle", "b"), ...related].map((image) => ({ name: "", image })),
 });
 
 interface SomeObject {
@@ -297,6 +297,46 @@ void describe("what an audit finds", () => {
       "channel-head self",
     ]);
     assert.match(found.findings.map(({ message }) => message).join("\n"), /v0, v1, v2, v3, v4 and 4995 more/);
+  });
+});
+
+void describe("what an audit tells beside", () => {
+  void it("is what opm refuses of packages, what their makers give up, and bundles that do not list themselves", async () => {
+    const related = bundle("op.v1", pinned("a"), pinned("a").replace("registry.", "quay."));
+    const deprecations = {
+      schema: "olm.deprecations",
+      package: "op",
+      entries: [
+        { reference: { schema: "olm.package" }, message: "gone" },
+        { reference: { schema: "olm.channel", name: "stable" }, message: "x".repeat(5000) },
+        { reference: { schema: "olm.bundle", name: "op.v1" } },
+        { reference: { schema: "olm.else", name: "op.v1" }, message: "passed over" },
+      ],
+    };
+    const found = await audit(
+      lines(
+        { ...pack, defaultChannel: "fast" },
+        channel({ name: "op.v1" }),
+        related,
+        deprecations,
+        { schema: "olm.package", name: "empty", defaultChannel: "" },
+        { ...bundle("other.v1"), package: "empty", relatedImages: [] },
+      ),
+    );
+    assert.equal(found.verdict, "clean");
+    assert.deepEqual(
+      found.findings.map(({ severity, rule, message }) => `${severity} ${rule}: ${message.slice(0, 60)}`),
+      [
+        "warning default-channel: package empty: it has no channel",
+        "warning default-channel: package op: no channel fast",
+        "warning bundle-unlisted: it is not among the bundle's relatedImages",
+        "info deprecated: package op is deprecated: gone",
+        `info deprecated: channel stable is deprecated: ${"x".repeat(30)}`,
+        "info deprecated: bundle op.v1 is deprecated",
+        "info several-registries: a is named in quay.example.com, registry.example.com",
+      ],
+    );
+    assert.ok(found.findings.every(({ message }) => message.length < 400));
   });
 });
 

@@ -299,12 +299,11 @@ function judgeBundle(bundle: CatalogBundle): readonly AuditFinding[] {
   const about = { package: bundle.package, bundle: name, place };
   const findings: AuditFinding[] = [];
   if (!bundle.hasImage)
-    findings.push({
-      rule: "bundle-image-missing",
-      severity: "error",
-      message: "the bundle names no image of its own",
-      ...about,
-    });
+    findings.push({ ...finding("bundle-image-missing", "the bundle names no image of its own"), ...about });
+  const related = new Set(uses.flatMap(({ image, role }) => (role === "related" ? [image] : [])));
+  for (const { image, role } of uses)
+    if (role === "bundle" && !related.has(image))
+      findings.push({ ...finding("bundle-unlisted", "it is not among the bundle's relatedImages"), image, ...about });
   const listing: readonly ImageRole[] = bundle.isUnrendered
     ? ["related", "bundle", "container", "init-container"]
     : ["related", "bundle"];
@@ -315,9 +314,27 @@ function judgeBundle(bundle: CatalogBundle): readonly AuditFinding[] {
     told.add(use.image);
     const rule = use.role === "annotation" ? "annotation-unlisted" : "image-unlisted";
     const message = `${use.image}, named by ${use.role} ${use.name}, is not among relatedImages`;
-    findings.push({ rule, severity: severityOf(rule), message, image: use.image, ...about });
+    findings.push({ ...finding(rule, message), image: use.image, ...about });
   }
   return findings;
+}
+
+function finding(rule: AuditRuleName, message: string): AuditFinding {
+  return { rule, severity: severityOf(rule), message };
+}
+
+/** Repositories that are named in more than one registry, each once. */
+function judgeRegistries(images: readonly AuditedImage[]): readonly AuditFinding[] {
+  const registriesOf = new Map<string, Set<string>>();
+  for (const { reference } of images) {
+    if (reference === undefined) continue;
+    const known = registriesOf.get(reference.path);
+    if (known === undefined) registriesOf.set(reference.path, new Set([reference.domain]));
+    else known.add(reference.domain);
+  }
+  return [...registriesOf].flatMap(([path, registries]) =>
+    registries.size < 2 ? [] : [finding("several-registries", `${path} is named in ${[...registries].join(", ")}`)],
+  );
 }
 
 function summarize(catalog: UntrustedCatalog, images: readonly AuditedImage[]): CatalogAudit {
@@ -331,8 +348,8 @@ function summarize(catalog: UntrustedCatalog, images: readonly AuditedImage[]): 
       for (const { image } of bundle.uses) if (!places.has(image)) places.set(image, about);
     }
   }
-  const structure = catalog.findings.map((finding): AuditFinding => {
-    return { ...finding, severity: severityOf(finding.rule) };
+  const structure = catalog.findings.map((found): AuditFinding => {
+    return { ...found, severity: severityOf(found.rule) };
   });
   const judge = (bundles: readonly CatalogBundle[], more: readonly AuditFinding[]): Judged => {
     const names = new Set(bundles.flatMap(({ uses }) => uses.map(({ image }) => image)));
@@ -340,7 +357,7 @@ function summarize(catalog: UntrustedCatalog, images: readonly AuditedImage[]): 
     return tally(names.size, [...own, ...bundles.flatMap((bundle) => ofBundle.get(bundle) ?? []), ...more]);
   };
   const packages = catalog.packages.map((pack): AuditedPackage => {
-    const own = structure.filter((finding) => finding.package === pack.name);
+    const own = structure.filter((found) => found.package === pack.name);
     return {
       name: pack.name,
       defaultChannel: pack.defaultChannel,
@@ -349,7 +366,7 @@ function summarize(catalog: UntrustedCatalog, images: readonly AuditedImage[]): 
       channels: pack.channels.map((channel): AuditedChannel => {
         const { name, heads, entries, bundles } = channel;
         const newest = bundles.filter((bundle) => heads.includes(bundle.name));
-        const findings = own.filter((finding) => finding.channel === name);
+        const findings = own.filter((found) => found.channel === name);
         return { name, heads, entries: entries.length, head: judge(newest, []), ...judge(bundles, findings) };
       }),
     };
@@ -357,9 +374,8 @@ function summarize(catalog: UntrustedCatalog, images: readonly AuditedImage[]): 
   const findings = [
     ...structure,
     ...[...ofBundle.values()].flat(),
-    ...images.flatMap(({ image }) =>
-      (ofImage.get(image) ?? []).map((finding) => ({ ...places.get(image), ...finding })),
-    ),
+    ...judgeRegistries(images),
+    ...images.flatMap(({ image }) => (ofImage.get(image) ?? []).map((found) => ({ ...places.get(image), ...found }))),
   ].sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
   const { kind, files, ignored } = catalog;
   return { kind, files, ignored, ...tally(images.length, findings), packages, auditedImages: images, findings };

@@ -32,6 +32,15 @@ export interface ChannelEntry {
   readonly skips: readonly string[];
 }
 
+/** What its maker gives up: a package, one of its channels or one of its bundles. */
+export interface Deprecation {
+  readonly what: "package" | "channel" | "bundle";
+  /** Empty for the package itself. */
+  readonly name: string;
+  /** Shortened. */
+  readonly message: string;
+}
+
 /** One document. Names may be empty; nothing is compared with other documents yet. */
 export type UntrustedCatalogDocument = { readonly place: DocumentPlace } & (
   | { readonly kind: "package"; readonly name: string; readonly defaultChannel: string }
@@ -50,13 +59,14 @@ export type UntrustedCatalogDocument = { readonly place: DocumentPlace } & (
       /** The bundle image, then all others. */
       readonly uses: readonly ImageUse[];
     }
+  | { readonly kind: "deprecations"; readonly package: string; readonly entries: readonly Deprecation[] }
   | { readonly kind: "service-version"; readonly name: string; readonly uses: readonly ImageUse[] }
   | { readonly kind: "bundle-annotations"; readonly package: string; readonly channels: readonly string[] }
   | { readonly kind: "other" }
 );
 
 /**
- * Reads one document: an `olm.package`, `olm.channel` or `olm.bundle` of a catalog, a ClusterServiceVersion, or the annotations of a bundle. Other schemas and other
+ * Reads one document: an `olm.package`, `olm.channel`, `olm.bundle` or `olm.deprecations` of a catalog, a ClusterServiceVersion, or the annotations of a bundle. Other schemas and other
  * Kubernetes objects are `other`.
  * @throws FormatError `catalog-malformed` for what is none of them, or is not as its schema says
  */
@@ -84,6 +94,8 @@ export function readCatalogDocument(object: PlacedObject): UntrustedCatalogDocum
         image: textOf(object, "image"),
         uses: readUses(object),
       };
+    case "olm.deprecations":
+      return { place, kind: "deprecations", package: textOf(object, "package"), entries: readDeprecations(object) };
     case "":
       throw catalogMalformed(place.file, place.line, "the schema is empty");
     default:
@@ -102,6 +114,24 @@ function readEntries(channel: PlacedObject): readonly ChannelEntry[] {
   if (entries.length > MAX_ENTRIES) throw tooMany(channel.place, MAX_ENTRIES, "entries");
   return entries.map((entry) => {
     return { name: named(entry), replaces: textOf(entry, "replaces"), skips: textsOf(entry, "skips") };
+  });
+}
+
+/** Characters of a maker's words that are repeated. */
+const MAX_MESSAGE_LENGTH = 300;
+
+function readDeprecations(document: PlacedObject): readonly Deprecation[] {
+  const entries = objectsOf(document, "entries");
+  if (entries.length > MAX_ENTRIES) throw tooMany(document.place, MAX_ENTRIES, "entries");
+  return entries.flatMap((entry): readonly Deprecation[] => {
+    const reference = objectOf(entry, "reference");
+    const what = /^olm\.(package|channel|bundle)$/.exec(
+      reference === undefined ? "" : textOf(reference, "schema"),
+    )?.[1];
+    if (reference === undefined || what === undefined) return [];
+    const words = memberOf(entry, "message");
+    const message = words?.kind === "string" ? words.value.slice(0, MAX_MESSAGE_LENGTH) : "";
+    return [{ what: what as Deprecation["what"], name: textOf(reference, "name"), message }];
   });
 }
 

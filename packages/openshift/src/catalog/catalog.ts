@@ -1,6 +1,6 @@
 /** A catalog as a whole: packages with their channels and bundles, and what is wrong with how they hang together. Nothing in it is trusted. */
 import type { AuditRuleName } from "./audit-rules.ts";
-import type { ChannelEntry, UntrustedCatalogDocument } from "./catalog-document.ts";
+import type { ChannelEntry, Deprecation, UntrustedCatalogDocument } from "./catalog-document.ts";
 import type { CatalogDocuments } from "./catalog-files.ts";
 import type { ImageUse } from "./cluster-service-version.ts";
 import { catalogMalformed } from "./document-stream.ts";
@@ -113,6 +113,8 @@ function assemblePackages(
       if (channelNames.has(document.name)) findings.push(duplicate("channel", document.name, document.package, place));
       channelNames.add(document.name);
       channels.push(document);
+    } else if (document.kind === "deprecations") {
+      for (const entry of document.entries) findings.push(deprecation(entry, document.package, place));
     } else if (document.kind === "bundle" || document.kind === "service-version") {
       const owner = document.kind === "bundle" ? document.package : "";
       const isUnrendered = document.kind === "service-version";
@@ -133,6 +135,16 @@ function assemblePackages(
   return { packages, findings };
 }
 
+function deprecation({ what, name, message }: Deprecation, owner: string, place: DocumentPlace): StructureFinding {
+  return {
+    rule: "deprecated",
+    message: `${what} ${what === "package" ? owner : name} is deprecated${message === "" ? "" : `: ${message}`}`,
+    package: owner,
+    ...(what === "channel" ? { channel: name } : {}),
+    place,
+  };
+}
+
 function duplicate(what: string, name: string, owner: string, place: DocumentPlace): StructureFinding {
   return { rule: "package-duplicate", message: `${what} ${name} stands twice`, package: owner, place };
 }
@@ -143,6 +155,12 @@ function assemblePackage(name: string, parts: Gathered, findings: StructureFindi
   if (document === undefined && first !== undefined) {
     const message = `package ${name === "" ? "(without a name)" : name} has no olm.package`;
     findings.push({ rule: "package-missing", message, package: name, place: first.place });
+  }
+  if (document !== undefined && !channels.some((channel) => channel.name === document.defaultChannel)) {
+    const wanted =
+      document.defaultChannel === "" ? "it names no default channel" : `no channel ${document.defaultChannel}`;
+    const message = `package ${name}: ${channels.length === 0 ? "it has no channel" : wanted}`;
+    findings.push({ rule: "default-channel", message, package: name, place: document.place });
   }
   // A name that stands twice may stand for two bundles; both are of the channel then.
   const byName = new Map<string, CatalogBundle[]>();
