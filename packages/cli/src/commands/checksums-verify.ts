@@ -77,7 +77,7 @@ export const command: Command = {
   name,
   summary: "Verify a signed list of checksums, then the files themselves",
   description: [
-    "Verifies the signature of a sha256sum.txt in any form that it is published in, tells which form it is, and trusts only the text that was signed: inside an opaque message (sha256sum.txt.gpg, and the old sha256sum.txt.sig), the readable part of a clear-signed file, or the plain file that a detached signature (.asc) is about. A plain list beside a signed one must hold the same text.",
+    "Verifies the signature of a sha256sum.txt in any form that it is published in, tells which form it is, and trusts only the text that was signed: inside an opaque message (sha256sum.txt.gpg, and the old sha256sum.txt.sig), the readable part of a clear-signed file, or the plain file that a detached signature (.asc) is about. A plain list beside a signed one must hold the same text. Of several signatures that stand apart from the text, one by a key of the keyring is enough.",
     "With --check the files in a folder are hashed, and a list in a folder below, such as amd64/sha256sum.txt, vouches for its files too. Exit status 1 means that a signature or a checksum is wrong, or a listed file is missing.",
   ],
   arguments: [
@@ -310,7 +310,7 @@ function print(report: Report, status: ExitCode, invocation: Invocation, termina
       terminal.line(`  reason   ${message}`);
       if (hint !== undefined) terminal.line(`    hint: ${hint}`);
     }
-    if (form === undefined)
+    if (outcome.reasons.some(({ code }) => code === "message-not-openpgp"))
       terminal.line(
         "    hint: name what is signed: sha256sum.txt.gpg, .sig or .asc; the plain list vouches for nothing",
       );

@@ -87,6 +87,50 @@ void describe("verifySignedDocument", () => {
     assert.deepEqual(reasonsOf(verify(detached, encode(`${text}x`))), ["signature-crypto"]);
   });
 
+  void it("takes one good signature of several over the same content, wherever it stands among them", async (t) => {
+    if (requireTool(t, "gpg") === undefined) return;
+    const { home, key, sign, verify } = await makeSigned();
+    await using _ = home;
+    const other = await home.generateKey({ algorithm: "rsa2048" });
+    const strangers = makeKeyring(parseKeyring(await home.exportPublic(other), engine).certificates);
+    const byOther = (...args: readonly string[]) =>
+      home.gpg(
+        ["--local-user", other.fingerprint, "--pinentry-mode", "loopback", "--passphrase", other.passphrase, ...args],
+        { input: encode(text) },
+      );
+    const mine = await sign("--detach-sign");
+    const theirs = (await byOther("--detach-sign")).stdoutBytes;
+    for (const both of [
+      [mine, theirs],
+      [theirs, mine],
+    ]) {
+      const verdict = verify(Buffer.concat(both), encode(text));
+      assert.deepEqual([verdict.form, reasonsOf(verdict)], ["detached", []]);
+      assert.ok(verdict.outcome.verdict === "accepted");
+      assert.equal(verdict.outcome.certificate.fingerprint, key.fingerprint);
+      const changed = verify(Buffer.concat(both), encode(`${text}x`));
+      assert.deepEqual(reasonsOf(changed).toSorted(), ["signature-crypto", "signer-known"]);
+    }
+    assert.deepEqual(reasonsOf(verify(Buffer.concat([theirs, theirs]), encode(text))), [
+      "signer-known",
+      "signer-known",
+    ]);
+
+    const all = ["--local-user", key.fingerprint, "--local-user", other.fingerprint];
+    const secret = ["--pinentry-mode", "loopback", "--passphrase", key.passphrase];
+    assert.equal(key.passphrase, other.passphrase);
+    const { stdoutBytes: clear } = await home.gpg([...all, ...secret, "--clear-sign"], { input: encode(text) });
+    for (const keyring of [strangers, undefined]) {
+      const verdict =
+        keyring === undefined
+          ? verify(clear)
+          : verifySignedDocument(clear, undefined, keyring, { engine, now: Date.now() });
+      assert.deepEqual([verdict.form, reasonsOf(verdict)], ["cleartext", []]);
+      assert.ok(verdict.outcome.verdict === "accepted");
+      assert.equal(decode(verdict.outcome.content), asCleartext);
+    }
+  });
+
   void it("looks inside an opaque message, whatever file stands beside it", async (t) => {
     if (requireTool(t, "gpg") === undefined) return;
     const { home, sign, verify } = await makeSigned();
@@ -122,8 +166,10 @@ void describe("verifySignedDocument", () => {
       assert.deepEqual(reasonsOf(verify(encode(document))), [code], name);
     }
     const [opaque, detached] = [await sign("--sign"), await sign("--detach-sign")];
-    const both = Buffer.concat([detached, detached]);
-    assert.deepEqual(reasonsOf(verify(both, encode(text))), ["message-several-signatures"]);
+    const many = Buffer.concat(Array<Uint8Array>(17).fill(detached));
+    assert.deepEqual(reasonsOf(verify(many, encode(text))), ["message-several-signatures"]);
+    const followed = Buffer.concat([detached, opaque]);
+    assert.equal(reasonsOf(verify(followed, encode(text))).length, 1);
     assert.deepEqual(reasonsOf(verify(Buffer.concat([opaque, opaque]))).length, 1);
     const armored = decode(await sign("--sign", "--armor"));
     assert.deepEqual(reasonsOf(verify(encode(armored + armored))), ["armor-malformed"]);

@@ -3,7 +3,12 @@ import { OpenPgpFault } from "../formats/openpgp/fault.ts";
 import { type DocumentForm, type UntrustedDocument, parseSignedDocument } from "../formats/openpgp/signed-document.ts";
 import type { Keyring } from "../keys/keyring.ts";
 import { CheckList, addGrammarFault } from "./signed-message-checks.ts";
-import { type SignedMessageOptions, type SignedMessageOutcome, judgeSignature } from "./signed-message.ts";
+import {
+  type RejectedMessage,
+  type SignedMessageOptions,
+  type SignedMessageOutcome,
+  judgeSignature,
+} from "./signed-message.ts";
 
 /** Octets of content at most, unless the options say otherwise. */
 const MAX_CONTENT_BYTES = 4 * 1024 * 1024;
@@ -18,7 +23,8 @@ export interface SignedDocumentVerdict {
 
 /**
  * Verifies a signed document by the same rules as {@link verifySignedMessage}, which takes the opaque binary form alone. The form is found by looking, never by a
- * name: an opaque message beside a file of the same name says nothing about that file.
+ * name: an opaque message beside a file of the same name says nothing about that file. Where several people signed, one good signature by a key of the keyring is enough: they are all
+ * over the same content.
  *
  * Not checked: what the content says, and whether a file beside the document holds the same text.
  *
@@ -43,7 +49,7 @@ export function verifySignedDocument(
     addGrammarFault(error, list);
     return { outcome: { verdict: "rejected", reasons: list.reasons, checks: list.checks } };
   }
-  const { form, isArmored, signature } = document;
+  const { form, isArmored, signatures } = document;
   const content = document.content ?? data;
   if (content === undefined) {
     list.fail("document-missing", "a detached signature, and the file that it is about was not given", {
@@ -53,19 +59,38 @@ export function verifySignedDocument(
       verdict: "rejected",
       reasons: list.reasons,
       checks: list.checks,
-      keyId: signature.keyId!,
+      keyId: signatures[0]!.keyId!,
     } as const;
     return { form, isArmored, outcome };
   }
-  list.add({
-    name: "message-grammar",
-    outcome: "passed",
-    message: `exactly one signature, ${form}`,
-    clause: form === "cleartext" ? "RFC 9580 section 7" : "RFC 9580 section 10.3",
-  });
-  const outcome = judgeSignature(signature, content, keyring, options, list);
-  if (form !== "cleartext" || outcome.verdict === "rejected") return { form, isArmored, outcome };
-  return { form, isArmored, outcome: { ...outcome, content: withPlainLines(content) } };
+  const rejected: RejectedMessage[] = [];
+  for (const signature of signatures) {
+    const own = new CheckList();
+    own.add({
+      name: "message-grammar",
+      outcome: "passed",
+      message:
+        signatures.length === 1 ? `exactly one signature, ${form}` : `one of ${signatures.length} signatures, ${form}`,
+      clause: form === "cleartext" ? "RFC 9580 section 7" : "RFC 9580 section 10.3",
+    });
+    const outcome = judgeSignature(signature, content, keyring, options, own);
+    if (outcome.verdict === "rejected") rejected.push(outcome);
+    else
+      return {
+        form,
+        isArmored,
+        outcome: form === "cleartext" ? { ...outcome, content: withPlainLines(content) } : outcome,
+      };
+  }
+  return { form, isArmored, outcome: joinRejections(rejected) };
+}
+
+/** @param rejected at least one */
+function joinRejections(rejected: readonly RejectedMessage[]): RejectedMessage {
+  const [first] = rejected as readonly [RejectedMessage, ...RejectedMessage[]];
+  if (rejected.length === 1) return first;
+  const reasons = rejected.flatMap((one) => one.reasons);
+  return { ...first, reasons, checks: rejected.flatMap((one) => one.checks) };
 }
 
 /** The text as people have it in files. */

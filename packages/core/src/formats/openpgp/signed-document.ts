@@ -21,11 +21,16 @@ export interface UntrustedDocument {
    * the ends of lines removed, and with CR LF between lines, as it is hashed.
    */
   readonly content: Uint8Array | undefined;
-  readonly signature: UntrustedSignature;
+  /** At least one. Those of other versions and types beside them are left out. */
+  readonly signatures: readonly UntrustedSignature[];
 }
 
+/** Signatures of one document. */
+const MAX_SIGNATURES = 16;
+
 /**
- * Reads a signed document: exactly one signature, over exactly one content. RFC 9580 sections 6, 7 and 10.3.
+ * Reads a signed document: exactly one content, and the signatures over it; several only where they stand apart from it, as cleartext and detached forms have them. RFC 9580 sections
+ * 6, 7 and 10.3.
  * @throws OpenPgpFault with the rule that is broken
  */
 export function parseSignedDocument(
@@ -37,10 +42,11 @@ export function parseSignedDocument(
   if (armor === undefined) return parseBinary(bytes, engine, limits, false);
   if (armor === "cleartext") {
     const { content, signatureArmor } = findCleartext(bytes);
-    const signature = parseDetached(readOneBlock(signatureArmor, ["SIGNATURE"]));
-    if (signature.type !== signatureTypes.text)
+    const all = parseDetached(readOneBlock(signatureArmor, ["SIGNATURE"]));
+    const signatures = all.filter(({ type }) => type === signatureTypes.text);
+    if (signatures.length === 0)
       throw new OpenPgpFault("signature-type", "a cleartext document needs a text signature");
-    return { form: "cleartext", isArmored: true, content, signature };
+    return { form: "cleartext", isArmored: true, content, signatures };
   }
   return parseBinary(readOneBlock(bytes, ["MESSAGE", "SIGNATURE"]), engine, limits, true);
 }
@@ -53,10 +59,10 @@ function parseBinary(
 ): UntrustedDocument {
   // A signature may also stand before its content; alone it is detached.
   if (peekTag(bytes, 0) === tags.signature && isAllSignatures(bytes)) {
-    return { form: "detached", isArmored, content: undefined, signature: parseDetached(bytes) };
+    return { form: "detached", isArmored, content: undefined, signatures: parseDetached(bytes) };
   }
   const { literal, signature } = parseMessage(bytes, engine, limits);
-  return { form: "opaque", isArmored, content: literal.content, signature };
+  return { form: "opaque", isArmored, content: literal.content, signatures: [signature] };
 }
 
 function isAllSignatures(bytes: Uint8Array): boolean {
@@ -68,18 +74,30 @@ function isAllSignatures(bytes: Uint8Array): boolean {
   return true;
 }
 
-function parseDetached(bytes: Uint8Array): UntrustedSignature {
+/** Signature packets and nothing else. One that cannot be read does not spoil those beside it. */
+function parseDetached(bytes: Uint8Array): readonly UntrustedSignature[] {
   if (bytes.length === 0) throw new OpenPgpFault("message-empty", "the signature is empty");
-  const packet = readPacket(bytes, 0);
-  if (packet.tag !== tags.signature)
-    throw new OpenPgpFault("message-unexpected-packet", "something else than a signature packet", 0);
-  if (packet.end < bytes.length) {
-    const isSignature = peekTag(bytes, packet.end) === tags.signature;
-    throw isSignature
-      ? new OpenPgpFault("message-several-signatures", "more than one signature", packet.end)
-      : new OpenPgpFault("message-trailing-data", `${bytes.length - packet.end} octets follow the signature`);
+  const signatures: UntrustedSignature[] = [];
+  let fault: OpenPgpFault | undefined;
+  let at = 0;
+  for (let count = 0; at < bytes.length; count++) {
+    if (count > 0 && peekTag(bytes, at) !== tags.signature)
+      throw new OpenPgpFault("message-trailing-data", `${bytes.length - at} octets follow the signature`);
+    if (count === MAX_SIGNATURES)
+      throw new OpenPgpFault("message-several-signatures", `more than ${MAX_SIGNATURES} signatures`, at);
+    const packet = readPacket(bytes, at);
+    if (packet.tag !== tags.signature)
+      throw new OpenPgpFault("message-unexpected-packet", "something else than a signature packet", 0);
+    try {
+      signatures.push(parseMessageSignature(packet));
+    } catch (error) {
+      if (!(error instanceof OpenPgpFault)) throw error;
+      fault ??= error;
+    }
+    at = packet.end;
   }
-  return parseMessageSignature(packet);
+  if (signatures.length === 0 && fault !== undefined) throw fault;
+  return signatures;
 }
 
 /** The content of the only armored block. */
