@@ -1,6 +1,6 @@
 /** One document of a catalog as a tree of values, and how its members are taken. */
 import { FormatError, type JsonNode, type JsonObject, describeKind, foldMemberName, parseJson } from "@signet/core";
-import { parseYamlValues } from "../kubernetes/manifests.ts";
+import { countMarks, parseYamlValues } from "../kubernetes/manifests.ts";
 import { type DocumentText, MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, catalogMalformed } from "./document-stream.ts";
 
 /** Values of one JSON document: each costs about a hundred bytes of memory. Genuine bundles have some ten thousand. */
@@ -57,14 +57,6 @@ function parseObject(bytes: Uint8Array, file: string, line: number): JsonObject 
   if (node.kind !== "object")
     throw catalogMalformed(file, line, `an object is expected here, not ${describeKind(node)}`);
   return node;
-}
-
-const marks: ReadonlySet<number> = new Set(Array.from("\n,:[{-", (mark) => mark.charCodeAt(0)));
-
-function countMarks(bytes: Uint8Array): number {
-  let count = 0;
-  for (const byte of bytes) if (marks.has(byte)) count++;
-  return count;
 }
 
 /**

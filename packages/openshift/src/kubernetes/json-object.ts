@@ -10,10 +10,12 @@ export type JsonRecord = Readonly<Record<string, unknown>>;
 /**
  * Parses an object. A member that stands twice in any object is refused.
  * @param bytes bounded by the caller
+ * @param maxValues default: as many as fit
  * @throws FormatError `json-malformed`, `input-too-large`
  */
-export function parseJsonObject(bytes: Uint8Array, what: string): JsonRecord {
-  const node = parseJson(bytes, what, { maxBytes: bytes.length, maxDepth: MAX_DEPTH });
+export function parseJsonObject(bytes: Uint8Array, what: string, maxValues?: number): JsonRecord {
+  const limits = { maxBytes: bytes.length, maxDepth: MAX_DEPTH, ...(maxValues === undefined ? {} : { maxValues }) };
+  const node = parseJson(bytes, what, limits);
   if (node.kind !== "object") throw malformed(what, `an object is expected, not ${describeKind(node)}`);
   return valueOf(node, what) as JsonRecord;
 }

@@ -1,9 +1,16 @@
 /** Kubernetes manifests as text: one JSON document, or YAML documents one after the other. Nothing in them is trusted. */
 import { FormatError } from "@signet/core";
+import { parseJsonObject } from "./json-object.ts";
 import { type Document, LineCounter, type Node, isNode, isScalar, parseAllDocuments, visit } from "yaml";
 
 /** Bytes of one file of manifests: the largest genuine one, an operator's with all its definitions, has about 3 MB. */
 export const MAX_MANIFEST_FILE_BYTES: number = 16 * 1024 * 1024;
+
+/** Values of one file of JSON: each costs about a hundred bytes of memory. Lists of the nodes of large clusters have some hundred thousand. */
+const MAX_JSON_VALUES = 2_000_000;
+
+/** Marks that can begin a value in YAML, whose parser takes about a thousand bytes for each. Genuine files have some ten thousand, lists of five hundred nodes a million. */
+const MAX_YAML_MARKS = 1_000_000;
 
 /** Documents in one file. */
 const MAX_DOCUMENTS = 10_000;
@@ -39,7 +46,7 @@ export function parseManifestObjects(bytes: Uint8Array, source: string): readonl
     );
   }
   const objects: UntrustedManifestObject[] = [];
-  for (const { value, line } of parseYamlValues(bytes, source)) {
+  for (const { value, line } of parseValues(bytes, source)) {
     if (!isRecord(value)) throw malformedAt(source, "a Kubernetes object is expected here, in YAML or JSON", line);
     const items = value["items"];
     const isList = typeof value["kind"] === "string" && value["kind"].endsWith("List") && Array.isArray(items);
@@ -49,6 +56,32 @@ export function parseManifestObjects(bytes: Uint8Array, source: string): readonl
     }
   }
   return objects;
+}
+
+function parseValues(bytes: Uint8Array, source: string): ReturnType<typeof parseYamlValues> {
+  const first = bytes.find((byte) => byte > 0x20);
+  if (first === 0x7b) {
+    try {
+      return [{ value: parseJsonObject(bytes, source, MAX_JSON_VALUES), line: 1 }];
+    } catch (error) {
+      // What is no strict JSON may be YAML, whose reader also says where it is wrong.
+      if (!(error instanceof FormatError) || error.code === "input-too-large") throw error;
+    }
+  }
+  if (countMarks(bytes) > MAX_YAML_MARKS)
+    throw new FormatError("input-too-large", `${source}: YAML of more than ${MAX_YAML_MARKS} values`, {
+      hint: "as JSON (-o json) twice as many are read, and faster",
+    });
+  return parseYamlValues(bytes, source);
+}
+
+const marks: ReadonlySet<number> = new Set(Array.from("\n,:[{-", (mark) => mark.charCodeAt(0)));
+
+/** How many values the YAML may have, at most; comes before its parser, which needs memory for each. */
+export function countMarks(bytes: Uint8Array): number {
+  let count = 0;
+  for (const byte of bytes) if (marks.has(byte)) count++;
+  return count;
 }
 
 function malformedAt(source: string, problem: string, line?: number, cause?: unknown): FormatError {
@@ -94,6 +127,9 @@ export function parseYamlValues(
     const repeated = findContradiction(document);
     if (repeated !== undefined)
       throw malformedAt(source, "a key stands twice with different values", lineOf(repeated.range?.[0] ?? 0));
+    const endless = findEndless(document);
+    if (endless !== undefined)
+      throw malformedAt(source, "an alias stands inside what it stands for", lineOf(endless.range?.[0] ?? 0));
     const line = document.contents === null ? firstLine : lineOf(document.contents.range[0]);
     let value: unknown;
     try {
@@ -121,6 +157,25 @@ function findContradiction(document: Document): Node | undefined {
         }
       }
       return undefined;
+    },
+  });
+  return found;
+}
+
+/** An alias that stands for something that it is in: the value would have no end. */
+function findEndless(document: Document): Node | undefined {
+  let found: Node | undefined;
+  // Gathered on the way: the parser's own search takes quadratic time.
+  const anchored = new Map<string, Node>();
+  visit(document, {
+    Value(_, value) {
+      if (value.anchor !== undefined) anchored.set(value.anchor, value);
+    },
+    Alias(_, alias, path) {
+      const target = anchored.get(alias.source);
+      if (target === undefined || !path.includes(target)) return undefined;
+      found = alias;
+      return visit.BREAK;
     },
   });
   return found;

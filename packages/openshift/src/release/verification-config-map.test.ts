@@ -119,11 +119,33 @@ void describe("parseManifestObjects", () => {
       ["kind: A\nkind: B\n", /f:2: /],
       ["kind: [", /f:1/],
       [lol, /aliases cannot be followed/],
+      ["a: 1\nb: &b [*b, *b]\n", /f:2: an alias stands inside what it stands for/],
+      ["x: &x {y: [{z: *x}]}\n", /f:1: an alias stands inside/],
       ['{"kind":"List","items":[1]}', /something else than objects/],
     ] as const) {
       assert.throws(() => parseManifestObjects(encode(text), "f"), { code: "manifest-file-malformed", message });
     }
+    assert.deepEqual(parseManifestObjects(encode("kind: &a A\nb: [&a x, *a]\n"), "f")[0]?.value, {
+      kind: "A",
+      b: ["x", "x"],
+    });
     assert.throws(() => parseManifestObjects(new Uint8Array([0xff, 0xfe]), "f"), { message: /not UTF-8/ });
     assert.throws(() => parseManifestObjects(new Uint8Array(17 * 1024 * 1024), "f"), { code: "input-too-large" });
+    for (const dense of [
+      "- 1\n".repeat(600_000),
+      `{"a":[${"1,".repeat(2_000_001)}1]}`,
+      `a: [${"{},".repeat(600_000)}]`,
+    ])
+      assert.throws(() => parseManifestObjects(encode(dense), "f"), { code: "input-too-large" }, dense.slice(0, 9));
+  });
+  void it("reads JSON as it reads YAML, down to keys that stand twice", () => {
+    const json = '{"kind":"A","metadata":{"name":"n"},"n":1.50,"l":[true,null,"\\u00e9"]}';
+    assert.deepEqual(
+      parseManifestObjects(encode(` \n${json}`), "f"),
+      parseManifestObjects(encode(`# yaml\n${json}`), "f"),
+    );
+    assert.deepEqual(parseManifestObjects(encode('{"kind":"A","kind":"A"}'), "f")[0]?.kind, "A");
+    assert.throws(() => parseManifestObjects(encode('{"kind":"A",\n"kind":"B"}'), "f"), { message: /^f:2: / });
+    assert.equal(parseManifestObjects(encode("{kind: A}\n---\nkind: B\n"), "f").length, 2);
   });
 });
