@@ -91,7 +91,8 @@ export function makeAuthenticate(
     if (found === null || limits === "ended") return null;
     // A bearer token's claim was cut to the access token's limits when it was issued.
     const isBearer = claimed !== null;
-    return { account: found.account, credential, isBearer, rights: found.rights, limits: claimed ?? limits };
+    const { account, rights: own } = found;
+    return { account, credential, isBearer, rights: own, limits: claimed ?? limits, credentialLimits: limits };
   };
 
   const basic = async (key: string, name: string, password: string, address: string, change: number, now: number) => {
@@ -176,7 +177,13 @@ export function makeAuthenticate(
   };
 }
 
-const anonymousSubject = { account: null, credential: { kind: "none" }, isBearer: false, limits: null } as const;
+const anonymousSubject = {
+  account: null,
+  credential: { kind: "none" },
+  isBearer: false,
+  limits: null,
+  credentialLimits: null,
+} as const;
 
 const refusedBasic: LoginFailure = {
   reason: "refused",

@@ -10,6 +10,7 @@ import {
   actionsOfRole,
   decide,
   decideOnGrant,
+  decideOnListing,
   decideOnServer,
   joinBindings,
 } from "./roles.ts";
@@ -22,6 +23,7 @@ function subject(bindings: readonly Binding[], limits: readonly AccessEntry[] | 
     isBearer: false,
     rights: joinBindings(bindings),
     limits,
+    credentialLimits: limits,
   };
 }
 
@@ -56,6 +58,20 @@ test("only role admin on the whole server administers, whatever the table of bin
   const limited = subject([on("admin", "server", "")], parseTokenLimits(["namespace:*:*", "registry:catalog:*"]));
   assert.deepEqual(decideOnServer(limited, "administer"), { isAllowed: false, reason: "outside-token" });
   assert.equal(decideOnServer(limited, "catalog").isAllowed, true);
+});
+
+test("a bearer token for the catalog lists what its account may pull, within the access token that it came by", () => {
+  const reader = [on("reader", "namespace", "team")];
+  const catalog = parseTokenLimits(["registry:catalog:*"]);
+  const ofPassword = { ...subject(reader), isBearer: true, limits: catalog };
+  const ofToken = {
+    ...ofPassword,
+    credentialLimits: parseTokenLimits(["registry:catalog:*", "repository:team/a:pull"]),
+  };
+  const listed = (one: Subject): readonly string[] =>
+    ["team/a", "team/b", "other/a"].filter((path) => decideOnListing(one, at(path)).isAllowed);
+  assert.deepEqual([listed(ofPassword), listed(ofToken)], [["team/a", "team/b"], ["team/a"]]);
+  assert.equal(decide(ofPassword, "pull", at("team/a")).isAllowed, false, "and pulls none of it");
 });
 
 test("a public repository is pulled by everybody, and nothing more", () => {

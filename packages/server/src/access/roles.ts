@@ -75,6 +75,8 @@ export interface Subject {
   readonly rights: Rights;
   /** What the access token or bearer token is limited to; null: all that the account may. */
   readonly limits: readonly AccessEntry[] | null;
+  /** The same of the credential alone: what a bearer token is limited to besides, as what was asked for, is not in it. */
+  readonly credentialLimits: readonly AccessEntry[] | null;
 }
 
 /** A repository as it is asked for: roles and scopes are both about the path that clients name it by. */
@@ -113,6 +115,14 @@ export function decideOnServer(subject: Subject, action: "administer" | "catalog
   }
   const isCovered = subject.limits === null || coversCatalog(subject.limits);
   return isCovered ? { isAllowed: true } : { isAllowed: false, reason: "outside-token" };
+}
+
+/**
+ * Whether a repository stands in the list of a subject that may list. A bearer token for the list is about no repository: it shows what its account may pull, as far as the
+ * access token goes that it may have come by.
+ */
+export function decideOnListing(subject: Subject, target: RepositoryTarget): Decision {
+  return decide({ ...subject, limits: subject.credentialLimits }, "pull", target);
 }
 
 /**

@@ -3,8 +3,8 @@ import type { IncomingMessage } from "node:http";
 import type { Access } from "../access/access.ts";
 import type { LoginFailure } from "../access/authenticate.ts";
 import { writeChallenge } from "../access/challenge.ts";
-import { type Subject, decide, decideOnServer } from "../access/roles.ts";
-import { type Action, type Caller, type Gate, type Needed, neededRights } from "../registry/caller.ts";
+import { type Subject, decide, decideOnListing, decideOnServer } from "../access/roles.ts";
+import { type Action, CATALOG_RIGHTS, type Caller, type Gate, type Needed, neededRights } from "../registry/caller.ts";
 import { RegistryError } from "../registry/registry-error.ts";
 import { readRoute } from "../registry/route.ts";
 import { readMountSource } from "../registry/upload-door.ts";
@@ -73,7 +73,9 @@ export class AccessGate implements Gate {
   }
 
   challenge(request: IncomingMessage, needed: readonly Needed[], hadToken: boolean): string {
-    return this.#challenge(request, needed, hadToken ? "insufficient_scope" : undefined);
+    // What is about no repository says so by its path alone.
+    const rights = needed.length === 0 ? neededBy(request) : needed;
+    return this.#challenge(request, rights, hadToken ? "insufficient_scope" : undefined);
   }
 
   #challenge(
@@ -85,7 +87,7 @@ export class AccessGate implements Gate {
     return writeChallenge({
       realm: `${clients.urlOf(request)}/token`,
       service,
-      scopes: needed.map(({ path, actions }) => `repository:${path}:${[...new Set(actions)].join(",")}`),
+      scopes: needed.map(({ type, name, actions }) => `${type}:${name}:${[...new Set(actions)].join(",")}`),
       ...(error === undefined ? {} : { error }),
     });
   }
@@ -105,12 +107,15 @@ export class AccessGate implements Gate {
 
   #callerOf(subject: Subject, withoutCredentials: Caller["withoutCredentials"]): Caller {
     const isShutOut = subject.account === null && !this.#options.anonymous;
-    const credentials = subject.credential.kind === "none" ? "none" : "basic";
+    const withoutToken = subject.credential.kind === "none" ? "none" : "basic";
+    const credentials = subject.isBearer ? "bearer" : withoutToken;
     return {
       name: nameOf(subject),
-      credentials: subject.isBearer ? "bearer" : credentials,
+      credentials,
       may: (action, target) => !isShutOut && decide(subject, action, target).isAllowed,
-      mayList: () => !isShutOut && decideOnServer(subject, "catalog").isAllowed,
+      // Clients show credentials only where they are asked for them: without, the list would be of what is public, and look whole. Who has no account lists by a token for nobody in particular.
+      mayList: () => credentials !== "none" && !isShutOut && decideOnServer(subject, "catalog").isAllowed,
+      lists: (target) => !isShutOut && decideOnListing(subject, target).isAllowed,
       withoutCredentials,
     };
   }
@@ -125,6 +130,7 @@ function neededBy(request: IncomingMessage): readonly Needed[] {
   try {
     const [path = "", query = ""] = (request.url ?? "").split("?", 2);
     const route = readRoute(path);
+    if (route?.kind === "catalog") return [CATALOG_RIGHTS];
     if (route === undefined || !("path" in route) || route.path === undefined) return [];
     const mountSource = route.kind === "uploads" ? readMountSource(new URLSearchParams(query)) : undefined;
     return neededRights({ path: route.path, action: actionOf(route.kind, request.method ?? "GET"), mountSource });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { makeContainersHome } from "@signet/testkit";
 import { logIn, makeClientBench, settings } from "./artifact-clients.testing.ts";
 
 const sbomType = "application/vnd.example.sbom";
@@ -68,6 +69,27 @@ for (const setting of settings) {
     });
   });
 }
+
+void describe("the list of repositories", () => {
+  void it("is what the account may pull, for clients that show credentials only where they are asked for them", async (t) => {
+    await using bench = await makeClientBench(t, "with accounts and tokens", ["oras", "regctl", "podman"]);
+    if (bench === undefined) return;
+    const { host } = bench;
+    await bench.pushImage("elsewhere/app:1");
+    await logIn(bench, "oras");
+    assert.equal(await bench.succeed("oras", ["repo", "ls", "--plain-http", host]), "team/app\n");
+    await logIn(bench, "regctl");
+    assert.equal(await bench.succeed("regctl", ["repo", "ls", host]), "team/app\n");
+    const home = makeContainersHome();
+    t.after(() => home.dispose());
+    home.allowInsecure(host);
+    const { user, password } = bench.account!;
+    const login = await home.podman(["login", "--username", user, "--password", password, host]);
+    assert.equal(login.status, 0, login.stderr);
+    const { stdout } = await home.podman(["search", "--format", "{{.Name}}", `${host}/app`]);
+    assert.equal(stdout, `${host}/team/app\n`);
+  });
+});
 
 void describe("an account's rights", () => {
   void it("hold for these clients: nothing without a login, and nothing where the role does not reach", async (t) => {

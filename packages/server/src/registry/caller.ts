@@ -21,6 +21,8 @@ export interface Caller {
   withoutCredentials(): Promise<Pick<Caller, "may">>;
   /** Whether they may list the server's repositories; each one is asked for besides. */
   mayList(): boolean;
+  /** Whether a repository stands in their list. A token for the list names no repository, so this is no question of its scopes. */
+  lists(target: Target): boolean;
 }
 
 /** Tells who sent a request, and what to answer when that is not enough. */
@@ -31,11 +33,16 @@ export interface Gate {
   challenge(request: IncomingMessage, needed: readonly Needed[], hadToken: boolean): string;
 }
 
-/** Rights that a request needs, for the challenge. */
+/** Rights that a request needs, for the challenge: on a repository, or on the list of all, the registry called `catalog`. */
 export interface Needed {
-  readonly path: string;
-  readonly actions: readonly Action[];
+  readonly type: "registry" | "repository";
+  readonly name: string;
+  /** `*`: all there is, which clients know the catalog's by. */
+  readonly actions: readonly (Action | "*")[];
 }
+
+/** What listing the server's repositories needs. */
+export const CATALOG_RIGHTS: Needed = { type: "registry", name: "catalog", actions: ["*"] };
 
 /** What a request wants to do. */
 export interface Wanted {
@@ -47,7 +54,7 @@ export interface Wanted {
 
 /** What is needed for it, with what belongs to it: clients look before they change something. */
 export function neededRights({ path, action, mountSource }: Wanted): readonly Needed[] {
-  const rights: Needed = { path, actions: action === "pull" ? ["pull"] : ["pull", action] };
+  const rights: Needed = { type: "repository", name: path, actions: action === "pull" ? ["pull"] : ["pull", action] };
   const isElsewhere = mountSource !== undefined && mountSource !== path;
-  return isElsewhere ? [rights, { path: mountSource, actions: ["pull"] }] : [rights];
+  return isElsewhere ? [rights, { type: "repository", name: mountSource, actions: ["pull"] }] : [rights];
 }

@@ -30,7 +30,7 @@ export async function makeTagsAnswer(
   return jsonAnswer({ name: served.path, tags }, next);
 }
 
-/** Answers GET of `/v2/_catalog`: the repositories that the caller may read, and no others. */
+/** Answers GET of `/v2/_catalog`: the repositories that the caller may read, and no others. That they may list was decided before. */
 export async function serveCatalog(database: Database, exchange: Exchange, caller: Caller): Promise<void> {
   const { last, limit } = readPage(exchange.query);
   const found: string[] = [];
@@ -39,7 +39,7 @@ export async function serveCatalog(database: Database, exchange: Exchange, calle
   let batch = limit + 1;
   for (let read = 0; limit > 0 && found.length <= limit && read < MAX_CATALOG_ROWS; batch *= 2) {
     const rows = await listPaths(database.read, position, Math.min(batch, MAX_CATALOG_BATCH));
-    found.push(...rows.filter((row) => caller.may("pull", row)).map((row) => row.path));
+    found.push(...rows.filter((row) => caller.lists(row)).map((row) => row.path));
     read += rows.length;
     if (rows.length < Math.min(batch, MAX_CATALOG_BATCH)) break;
     position = rows.at(-1)!.path;

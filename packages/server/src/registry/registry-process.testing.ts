@@ -33,6 +33,7 @@ const plane = new DataPlane({
         credentials: "bearer",
         may: () => true,
         mayList: () => true,
+        lists: () => true,
         withoutCredentials: () => Promise.resolve({ may: () => true }),
       } as const),
     challenge: () => "Bearer",

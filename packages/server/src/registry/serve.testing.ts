@@ -110,12 +110,13 @@ function makeGate(rights: Rights): Gate {
         credentials: name === "anonymous" ? "none" : "bearer",
         may: mayAs(name),
         mayList: () => true,
+        lists: (target) => mayAs(name)("pull", target),
         withoutCredentials: () => Promise.resolve({ may: mayAs("anonymous") }),
       };
       return Promise.resolve(caller);
     },
     challenge: (_request, needed) => {
-      const scopes = needed.map(({ path, actions }) => `repository:${path}:${actions.join(",")}`);
+      const scopes = needed.map(({ type, name, actions }) => `${type}:${name}:${actions.join(",")}`);
       return `Bearer realm="http://127.0.0.1/token"${scopes.length === 0 ? "" : `,scope="${scopes.join(" ")}"`}`;
     },
   };
