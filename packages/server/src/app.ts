@@ -329,7 +329,8 @@ class App {
 
   #reportFailure(error: unknown, request: IncomingMessage): void {
     // A client that went away is no failure of the server.
-    const isGone = request.destroyed || request.socket.destroyed;
+    // Node destroys a request also when its body was read whole, and then the client waits for an answer.
+    const isGone = (request.destroyed && !request.complete) || request.socket.destroyed;
     this.#log[isGone ? "debug" : "error"]({ request: this.#requests.idOf(request), err: error }, "a request failed");
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, existsSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
@@ -219,6 +220,24 @@ test("metrics have bounded labels, request ids are repeated when well formed, th
     server.log(),
     /"account":"admin".*"path":"\/v2\/secret-team\/app\/tags\/list","route":"tags","status":404/,
   );
+});
+
+test("what the server fails at stands in the log, also of requests whose body it had read", async () => {
+  using dir = makeTempDir("signet-serve-");
+  await using server = await startServe(["--data", dir.path]);
+  rmSync(dir.join("blobs"), { recursive: true });
+  const headers = { ...basic("admin", adminPassword), "x-request-id": "failing" };
+  const body = new Uint8Array(10);
+  const digest = `sha256:${createHash("sha256").update(body).digest("hex")}`;
+  const answer = await fetch(`${server.url}/v2/team/app/blobs/uploads/?digest=${digest}`, {
+    method: "POST",
+    headers,
+    body,
+  });
+  assert.equal(answer.status, 500);
+  server.signal("SIGTERM");
+  assert.equal(await server.ended, 0);
+  assert.match(server.log(), /"level":"error".*"request":"failing".*"code":"blob-store-unusable".*ENOENT/);
 });
 
 test("the second address has health and metrics for whoever reaches it, and nothing else", async () => {
