@@ -58,7 +58,7 @@ export type { CheckOptions, Fault, Finding } from "./content/check.ts";
 export { collectGarbage } from "./content/collection.ts";
 export type { Collected, CollectionOptions } from "./content/collection.ts";
 export { repairFinding } from "./content/repair.ts";
-export type { RepairOutcome } from "./content/repair.ts";
+export type { RepairOutcome } from "./content/repair-outcome.ts";
 
 // Trust: the server's keyring, withdrawals, pull policies
 export {

@@ -40,21 +40,26 @@ export const command: Command = {
     await using storage = await openOfflineStorage(invocation, runtime);
     const { checkContent, repairFinding } = await import("@signet/server");
     const options = { withContent: invocation.get(contentOption), straysBefore: runtime.now() - STRAY_AGE_MS };
-    const findings: (Finding & { readonly repair?: string })[] = [];
+    const findings: (Finding & { readonly repair?: string; readonly notRepaired?: string })[] = [];
     let left = 0;
     for await (const finding of checkContent(storage.database, storage.blobs, options)) {
       let repair: string | undefined;
+      let notRepaired: string | undefined;
       if (invocation.get(repairOption)) {
         const database = storage.audited("content.repair", finding.subject, { fault: finding.fault });
         const outcome = await repairFinding(database, storage.blobs, finding, runtime.now());
         if (outcome.repaired) repair = outcome.what;
+        else notRepaired = outcome.why;
       }
       if (repair === undefined && finding.fault !== "stray-bytes") left += 1;
-      if (findings.length < MAX_FINDINGS) findings.push(repair === undefined ? finding : { ...finding, repair });
+      const result = {
+        ...(repair === undefined ? {} : { repair }),
+        ...(notRepaired === undefined ? {} : { notRepaired }),
+      };
+      if (findings.length < MAX_FINDINGS) findings.push({ ...finding, ...result });
       if (isJson) continue;
-      terminal.line(
-        `${finding.fault} ${finding.subject}: ${finding.message}${repair === undefined ? "" : ` (${repair})`}`,
-      );
+      const said = repair ?? (notRepaired && `not repaired: ${notRepaired}`);
+      terminal.line(`${finding.fault} ${finding.subject}: ${finding.message}${said === undefined ? "" : ` (${said})`}`);
     }
     if (isJson) terminal.json({ findings, left });
     else if (left === 0) terminal.line("nothing is wrong");

@@ -1,13 +1,15 @@
 /** Holds everything that is stored against everything that the database says of it. Reads only; `repair.ts` mends what can be. */
 import { createHash } from "node:crypto";
-import { digestAlgorithm, tryParseDigest } from "@signet/core";
 import { sql } from "kysely";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Database, Reader } from "../db/database.ts";
 import type { UnitKind } from "../db/schema.ts";
+import { digestOf } from "./blob-repair.ts";
 import { ContentError } from "./content-error.ts";
 import { type ManifestFacts, readManifestFacts } from "./manifest-facts.ts";
+import { type UnitRow, listDangling } from "./dangling.ts";
 import { findLinkProblem } from "./manifest-links.ts";
+import { findRowProblem, listUnarrived } from "./signature-rows.ts";
 import { listUnindexed } from "./unindexed-signatures.ts";
 
 /** Rows read at once: manifests of 4 MiB each stay below what a small machine has. */
@@ -27,6 +29,12 @@ export type Fault =
   | "manifest-links-wrong"
   /** A signature's bytes are not those of its digest. */
   | "signature-wrong"
+  /** What a row says of a signature, such as its image or its key, is not what its bytes say. */
+  | "signature-row-wrong"
+  /** A version holds a signature that no door shows, since the row is lost that says how it came. */
+  | "signature-unlisted"
+  /** The row of a tag that a version holds is lost, or is not what its key says. */
+  | "tag-wrong"
   /** A version holds a manifest without a blob that it names. */
   | "image-incomplete"
   /** A version holds a tag or a signature without its manifest, or without one that carries it. */
@@ -47,6 +55,7 @@ export interface Finding {
   readonly subject: string;
   readonly message: string;
   /** What a repair needs to know. */
+  readonly location?: string;
   readonly repository?: number;
   readonly unit?: { readonly kind: UnitKind; readonly key: string };
 }
@@ -68,9 +77,9 @@ export async function* checkContent(
   yield* checkBlobs(database, store, options);
   yield* checkManifests(database, options);
   yield* checkSignatures(database, options);
+  yield* checkTags(database);
   yield* checkUnits(database);
   yield* checkImages(database);
-  yield* checkCarriers(database);
   if (options.withContent) yield* checkCarried(database, store);
   yield* checkRecorded(database);
   yield* checkVersions(database);
@@ -88,18 +97,18 @@ async function* checkBlobs(database: Database, store: BlobStore, options: CheckO
       .limit(BATCH)
       .execute();
     for (const row of rows) {
-      const size = await store.size(row.location);
+      const { digest: subject, location } = row;
+      const size = await store.size(location);
       if (size === undefined) {
-        yield { fault: "blob-bytes-missing", subject: row.digest, message: `no bytes at ${row.location}` };
+        yield { fault: "blob-bytes-missing", subject, location, message: `no bytes at ${location}` };
       } else if (size !== row.size) {
-        const message = `${size} bytes at ${row.location} instead of ${row.size}`;
-        yield { fault: "blob-bytes-wrong", subject: row.digest, message };
+        const message = `${size} bytes at ${location} instead of ${row.size}`;
+        yield { fault: "blob-bytes-wrong", subject, location, message };
       } else if (options.withContent) {
-        const digest = tryParseDigest(row.digest);
-        const found = digest && (await digestOf(store, row.location, digestAlgorithm(digest)));
-        if (found !== row.digest) {
-          const message = `the bytes at ${row.location} have the digest ${found ?? "of no known kind"}`;
-          yield { fault: "blob-bytes-wrong", subject: row.digest, message };
+        const found = await digestOf(store, location, subject);
+        if (found !== subject) {
+          const message = `the bytes at ${location} have the digest ${found ?? "of no known kind"}`;
+          yield { fault: "blob-bytes-wrong", subject, location, message };
         }
       }
     }
@@ -108,12 +117,6 @@ async function* checkBlobs(database: Database, store: BlobStore, options: CheckO
     if (rows.length < BATCH) return;
     last = rows.at(-1)!.digest;
   }
-}
-
-async function digestOf(store: BlobStore, location: string, algorithm: string): Promise<string> {
-  const hash = createHash(algorithm);
-  for await (const chunk of (await store.open(location)) as AsyncIterable<Uint8Array>) hash.update(chunk);
-  return `${algorithm}:${hash.digest("hex")}`;
 }
 
 async function* checkManifests(database: Database, options: CheckOptions): AsyncGenerator<Finding> {
@@ -169,27 +172,42 @@ async function* checkSignatures(database: Database, options: CheckOptions): Asyn
   for (let done = 0; ;) {
     const rows = await database.read
       .selectFrom("signature")
-      .select(["digest", "bytes"])
+      .selectAll()
       .where("digest", ">", last)
       .orderBy("digest")
       .limit(BATCH)
       .execute();
-    for (const { digest, bytes } of rows) {
-      const found = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-      if (found === digest) continue;
-      yield { fault: "signature-wrong", subject: digest, message: `its bytes have the digest ${found}` };
+    for (const row of rows) {
+      const { digest } = row;
+      const found = `sha256:${createHash("sha256").update(row.bytes).digest("hex")}`;
+      const column = found === digest ? findRowProblem(row) : undefined;
+      if (found !== digest) {
+        yield { fault: "signature-wrong", subject: digest, message: `its bytes have the digest ${found}` };
+      } else if (column !== undefined) {
+        const message = `the column ${column} is not what its bytes say`;
+        yield { fault: "signature-row-wrong", subject: digest, message };
+      }
     }
     done += rows.length;
     options.onProgress?.("signatures", done);
-    if (rows.length < BATCH) return;
+    if (rows.length < BATCH) break;
     last = rows.at(-1)!.digest;
+  }
+  for (const one of await listUnarrived(database.read)) {
+    const row = { ...one, unit_kind: "signature" as const };
+    yield finding("signature-unlisted", row, "holds a signature that no door shows: no row says how it came");
   }
 }
 
-interface UnitRow {
-  readonly repository_id: number;
-  readonly unit_kind: UnitKind;
-  readonly unit_key: string;
+/** Tags, by which deletions find what goes with a manifest. */
+async function* checkTags(database: Database): AsyncGenerator<Finding> {
+  const { rows } = await sql<{ unit_key: string }>`
+    select distinct m.unit_key from membership m left join tag t on t.key = m.unit_key
+    where m.unit_kind = 'tag' and (t.key is null or t.key <> t.name || ' ' || t.manifest_digest)`.execute(
+    database.read,
+  );
+  for (const { unit_key: subject } of rows)
+    yield { fault: "tag-wrong", subject, message: "its row is missing, or names something else" };
 }
 
 /** Units that versions or pending lists hold and that have no row. */
@@ -199,8 +217,9 @@ async function* checkUnits(database: Database): AsyncGenerator<Finding> {
       select distinct repository_id, unit_kind, unit_key from ${sql.table(holder)}
       where (unit_kind = 'blob' and not exists (select 1 from blob where digest = unit_key))
       or (unit_kind = 'manifest' and not exists (select 1 from manifest where digest = unit_key))
-      or (unit_kind = 'signature' and not exists (select 1 from signature where digest = unit_key))
-      or (unit_kind = 'tag' and not exists (select 1 from tag where tag.key = unit_key))`.execute(database.read);
+      or (unit_kind = 'signature' and not exists (select 1 from signature where digest = unit_key))`.execute(
+      database.read,
+    );
     for (const row of rows) {
       yield finding(
         "unit-missing",
@@ -220,34 +239,7 @@ async function* checkImages(database: Database): AsyncGenerator<Finding> {
     and not exists (select 1 from membership h where h.repository_id = m.repository_id and h.unit_kind = 'blob'
       and h.unit_key = b.blob_digest and h.version_removed is null)`.execute(database.read);
   for (const row of blobs.rows) yield finding("image-incomplete", row, `lacks the blob ${row.blob_digest}`);
-  for (const [kind, table, key] of [
-    ["tag", "tag", "key"],
-    ["signature", "signature", "digest"],
-  ] as const) {
-    // With `offset` PostgreSQL asks for each row by its whole key. Else it reads all manifests of the repository for each, which it believes to be as many as an average one has.
-    const { rows } = await sql<UnitRow & { manifest_digest: string }>`
-      select m.repository_id, m.unit_kind, m.unit_key, u.manifest_digest
-      from membership m join ${sql.table(table)} u on ${sql.ref(`u.${key}`)} = m.unit_key
-      where m.unit_kind = ${kind} and m.version_removed is null
-      and ${kind === "signature" ? sql`u.format = 'simple-signing'` : sql`1 = 1`}
-      and not exists (select 1 from membership h where h.repository_id = m.repository_id and h.unit_kind = 'manifest'
-        and h.unit_key = u.manifest_digest and h.version_removed is null limit 1 offset 0)`.execute(database.read);
-    for (const row of rows) {
-      yield finding("reference-dangling", row, `the ${kind}'s manifest ${row.manifest_digest} is not in the version`);
-    }
-  }
-}
-
-/** A signature that manifests carry may come before its image, or stay behind; it lasts as long as one of them. */
-async function* checkCarriers(database: Database): AsyncGenerator<Finding> {
-  const { rows } = await sql<UnitRow>`
-    select m.repository_id, m.unit_kind, m.unit_key
-    from membership m join signature s on s.digest = m.unit_key
-    where m.unit_kind = 'signature' and m.version_removed is null and s.format <> 'simple-signing'
-    and not exists (select 1 from signature_carrier c cross join membership h where h.repository_id = c.repository_id
-      and h.unit_kind = c.unit_kind and h.unit_key = c.unit_key and h.version_removed is null
-      and c.repository_id = m.repository_id and c.signature_digest = m.unit_key)`.execute(database.read);
-  for (const row of rows) yield finding("reference-dangling", row, "no manifest of the version carries the signature");
+  for await (const { row, message } of listDangling(database.read)) yield finding("reference-dangling", row, message);
 }
 
 /** What manifests carry must be listed as signatures. */

@@ -35,13 +35,11 @@ export async function findLinkProblem(reader: Reader, manifest: ManifestFacts): 
     .execute();
   const row = await reader
     .selectFrom("manifest")
-    .select(["subject_digest", "config_digest", "artifact_type", "size"])
+    .select([...columnNames])
     .where("digest", "=", manifest.digest)
     .executeTakeFirstOrThrow();
   const columns = factColumns(manifest);
-  const wrong = (["subject_digest", "config_digest", "artifact_type", "size"] as const).find(
-    (column) => row[column] !== columns[column],
-  );
+  const wrong = columnNames.find((column) => row[column] !== columns[column]);
   return (
     compareNamed("blob", blobs, manifest.blobs) ??
     compareNamed("manifest", children, manifest.children) ??
@@ -57,14 +55,20 @@ export async function rewriteLinks(writer: Writer, manifest: ManifestFacts): Pro
   await insertLinks(writer, manifest);
 }
 
+const columnNames = ["annotations", "artifact_type", "config_digest", "size", "subject_digest", "total_size"] as const;
+
 /** The columns of the table `manifest` that its bytes decide, and that others than its readers go by. */
 export function factColumns(manifest: ManifestFacts): {
+  annotations: string;
   artifact_type: string | null;
   size: number;
   config_digest: string | null;
   subject_digest: string | null;
+  total_size: number;
 } {
   return {
+    annotations: JSON.stringify(manifest.annotations),
+    total_size: manifest.totalSize,
     artifact_type: manifest.artifactType ?? null,
     size: manifest.bytes.length,
     config_digest: manifest.configDigest ?? null,

@@ -117,8 +117,6 @@ async function insertManifest(writer: Writer, manifest: ManifestFacts, now: numb
       os: null,
       architecture: null,
       variant: null,
-      annotations: JSON.stringify(manifest.annotations),
-      total_size: manifest.totalSize,
       created_at: now,
       touched_at: now,
     })

@@ -1,17 +1,19 @@
 /** Mends what a check found, as far as that can be done without inventing content: what is broken is taken out, so that a push can bring it again. */
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Database } from "../db/database.ts";
+import { repairBlob } from "./blob-repair.ts";
 import type { Finding } from "./check.ts";
+import { isDangling } from "./dangling.ts";
 import { readManifestFacts } from "./manifest-facts.ts";
 import { rewriteLinks } from "./manifest-links.ts";
 import { commitVersion } from "./membership.ts";
-import { forgetRecorded } from "./unheld-rows.ts";
+import { splitTagKey } from "./names.ts";
+import { type RepairOutcome, passed } from "./repair-outcome.ts";
 import { lockRepository } from "./repositories.ts";
 import { listUncarried } from "./signature-carriers.ts";
+import { rewriteArrival, rewriteSignatureRow } from "./signature-rows.ts";
+import { forgetRecorded } from "./unheld-rows.ts";
 import { indexCarrier } from "./unindexed-signatures.ts";
-
-/** What became of a finding. */
-export type RepairOutcome = { readonly repaired: true; readonly what: string } | { readonly repaired: false };
 
 /**
  * Repairs one finding. Nothing is repaired that would only hide a loss: an image whose blob is gone stays incomplete, and is named by every check, until somebody
@@ -26,16 +28,43 @@ export async function repairFinding(
   switch (finding.fault) {
     case "blob-bytes-missing":
     case "blob-bytes-wrong": {
-      // Without its row the blob is unknown to clients, and the next push uploads it again.
-      const rows = await database.write((writer) =>
-        writer.deleteFrom("blob").where("digest", "=", finding.subject).returning("location").execute(),
-      );
-      for (const { location } of rows) await store.remove(location);
-      return { repaired: true, what: "the blob is unknown now, so that the next push brings it again" };
+      const { subject, location } = finding;
+      return location === undefined ? { repaired: false } : await repairBlob(database, store, subject, location);
     }
-    case "stray-bytes":
+    case "stray-bytes": {
+      // A row may have come meanwhile. As a transaction, so that it is seen whatever this connection has read.
+      const row = await database.write((writer) =>
+        writer.selectFrom("blob").select("digest").where("location", "=", finding.subject).executeTakeFirst(),
+      );
+      if (row !== undefined) return passed;
       await store.remove(finding.subject);
       return { repaired: true, what: "removed" };
+    }
+    case "signature-row-wrong": {
+      const isRewritten = await database.write((writer) => rewriteSignatureRow(writer, finding.subject));
+      return isRewritten ? { repaired: true, what: "its row was written anew from its bytes" } : { repaired: false };
+    }
+    case "signature-unlisted": {
+      const { repository: id, subject } = finding;
+      if (id === undefined) return { repaired: false };
+      const isListed = await database.write(async (writer) => {
+        await lockRepository(writer, id);
+        return await rewriteArrival(writer, id, subject, now);
+      });
+      return isListed ? { repaired: true, what: "it is listed, by a name that the server made" } : { repaired: false };
+    }
+    case "tag-wrong": {
+      const { subject: key } = finding;
+      const { name, digest } = splitTagKey(key);
+      await database.write((writer) =>
+        writer
+          .insertInto("tag")
+          .values({ key, name, manifest_digest: digest, created_at: now, touched_at: now })
+          .onConflict((conflict) => conflict.column("key").doUpdateSet({ name, manifest_digest: digest }))
+          .execute(),
+      );
+      return { repaired: true, what: "its row was written anew from its key" };
+    }
     case "manifest-links-wrong": {
       const isRewritten = await database.write(async (writer) => {
         const { subject } = finding;
@@ -53,12 +82,15 @@ export async function repairFinding(
     case "reference-dangling": {
       const { repository: id, unit } = finding;
       if (id === undefined || unit === undefined) return { repaired: false };
-      await database.write(async (writer) => {
+      const isRemoved = await database.write(async (writer) => {
         const repository = await lockRepository(writer, id);
+        // Its manifest may have been pushed again meanwhile.
+        if (!(await isDangling(writer, id, unit))) return false;
         const remove = [unit, ...(await listUncarried(writer, repository, [unit]))];
         await commitVersion(writer, repository, { add: [], remove }, "maintenance", now);
+        return true;
       });
-      return { repaired: true, what: `a new version does not hold the ${unit.kind}` };
+      return isRemoved ? { repaired: true, what: `a new version does not hold the ${unit.kind}` } : passed;
     }
     case "recorded-result-dangling": {
       const { repository: id, unit } = finding;

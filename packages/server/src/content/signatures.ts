@@ -82,6 +82,21 @@ export function readSignature(bytes: Uint8Array, manifestDigest: string, name?: 
   };
 }
 
+/** The columns of the table `signature` that its bytes decide, but for the image. */
+export function signatureColumns({ claims, fingerprint }: ArrivedSignature): {
+  claimed_reference: string | null;
+  claimed_creator: string | null;
+  claimed_at: number | null;
+  claimed_key_id: string | null;
+  claimed_fingerprint: string | null;
+} {
+  return {
+    ...claimColumns({ ...claims, reference: claims.dockerReference }),
+    claimed_key_id: claims.keyId ?? null,
+    claimed_fingerprint: fingerprint ?? null,
+  };
+}
+
 function readMessage(bytes: Uint8Array): UntrustedSignedMessage | undefined {
   const blob = parseSignatureBlob(bytes);
   return blob.format === "simple-signing" ? inspectSignedMessage(blob.message, nodeEngine) : undefined;
@@ -190,16 +205,13 @@ async function insertSignature(
   signature: ArrivedSignature,
   now: number,
 ): Promise<void> {
-  const { claims } = signature;
   await writer
     .insertInto("signature")
     .values({
       digest: signature.digest,
       manifest_digest: manifestDigest,
       format: "simple-signing",
-      ...claimColumns({ ...claims, reference: claims.dockerReference }),
-      claimed_key_id: claims.keyId ?? null,
-      claimed_fingerprint: signature.fingerprint ?? null,
+      ...signatureColumns(signature),
       bytes: signature.bytes,
       created_at: now,
       touched_at: now,

@@ -1,4 +1,5 @@
 /** Signatures that manifests of a repository carry and that it does not list: their carriers came before the server knew the form, or the rows of the index were lost. */
+import { StoreError } from "@signet/core";
 import { sql } from "kysely";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Database, Reader } from "../db/database.ts";
@@ -123,7 +124,7 @@ function carrierOf(unit: CarryingUnit): string {
   return unit.kind === "tag" ? splitTagKey(unit.key).digest : unit.key;
 }
 
-/** The signatures that hang on a unit; none where a push of it would be refused. */
+/** The signatures that hang on a unit; none where a push of it would be refused, or where bytes are missing, which is a fault of its own. */
 async function readUnit(
   reader: Reader,
   store: BlobStore,
@@ -145,6 +146,7 @@ async function readUnit(
     return carried.filter(({ tag }) => (tag === undefined) === (unit.kind === "manifest"));
   } catch (error) {
     if (error instanceof ContentError) return [];
+    if (error instanceof StoreError && error.code === "blob-missing") return [];
     throw error;
   }
 }
