@@ -10,11 +10,11 @@ export type Action =
   | "pull-hidden"
   /** Add blobs, manifests and tags. */
   | "push"
-  /** Add signatures. */
+  /** Add and remove signatures that no manifest carries, as OpenShift's system:image-signer may. */
   | "sign"
   /** Record verification results. */
   | "audit"
-  /** Remove tags, manifests and signatures. */
+  /** Remove tags and manifests, with the signatures of these. */
   | "delete"
   /** Change settings: visibility, pull policy, quotas, immutable tags. */
   | "configure"

@@ -302,6 +302,27 @@ void describe("lists under a policy", () => {
     const mixed = buildTestIndex([index.images[0]!, old.images[1]!]);
     await bench.push("team/app:1", mixed);
     await refused(bench.pull("team/app", "1"));
+    // Nor does one where hundreds of images stand between them that the repository has not.
+    const descriptor = ({ mediaType, digest, manifest }: TestImage, architecture: string): object => ({
+      mediaType,
+      digest,
+      size: manifest.length,
+      platform: { os: "linux", architecture },
+    });
+    const absent = Array.from({ length: 500 }, (_, position) => ({
+      mediaType: old.images[0]!.mediaType,
+      digest: `sha256:${String(position).padStart(64, "0")}`,
+      size: 1,
+    }));
+    const images = [descriptor(index.images[0]!, "amd64"), ...absent, descriptor(old.images[1]!, "arm64")];
+    const list = { schemaVersion: 2, mediaType: mixed.mediaType, manifests: images };
+    const headers = { "content-type": mixed.mediaType };
+    const put = await bench.registry.request("PUT", "/v2/team/app/manifests/1", JSON.stringify(list), headers);
+    assert.equal(put.status, 201, put.text);
+    await refused(bench.pull("team/app", "1"));
+    // They are none of the images that a client can get: alone they change nothing.
+    await bench.sign("team/app", old.images[1]!, "1");
+    await passes(bench.pull("team/app", "1"));
   });
 });
 

@@ -13,7 +13,7 @@ import { nodeEngine } from "@signet/core/node-engine";
 import { LRUCache } from "lru-cache";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { findManifest } from "../content/manifests.ts";
-import { isServed } from "../content/membership.ts";
+import { inVersion, isServed } from "../content/membership.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { listSignatures } from "../content/signatures.ts";
 import type { Database } from "../db/database.ts";
@@ -138,21 +138,38 @@ export class ImageJudge {
     return found;
   }
 
-  /** Manifests that a list names and the repository serves; one more than are judged tells that there are more. */
+  /** Manifests that a list names and the repository serves; one more than are judged tells that there are more. However many others it names, none of these is passed over. */
   async #listInstances(served: ServedRepository, digest: string): Promise<readonly string[]> {
+    const { repositoryId, version, isPinned } = served;
     const rows = await this.#database.read
       .selectFrom("manifest_child")
       .select("child_digest")
       .distinct()
       .where("manifest_digest", "=", digest)
-      .limit(MAX_INSTANCES * 4)
+      .where((expression) => {
+        const member = expression.exists(
+          expression
+            .selectFrom("membership")
+            .select("membership.version_added")
+            .where("membership.repository_id", "=", repositoryId)
+            .where("membership.unit_kind", "=", "manifest")
+            .whereRef("membership.unit_key", "=", "manifest_child.child_digest")
+            .where(inVersion(version)),
+        );
+        if (isPinned) return member;
+        const pending = expression.exists(
+          expression
+            .selectFrom("pending")
+            .select("pending.added_at")
+            .where("pending.repository_id", "=", repositoryId)
+            .where("pending.unit_kind", "=", "manifest")
+            .whereRef("pending.unit_key", "=", "manifest_child.child_digest"),
+        );
+        return expression.or([member, pending]);
+      })
+      .limit(MAX_INSTANCES + 1)
       .execute();
-    const found: string[] = [];
-    for (const { child_digest: key } of rows) {
-      if (await isServed(this.#database.read, served, { kind: "manifest", key })) found.push(key);
-      if (found.length > MAX_INSTANCES) break;
-    }
-    return found;
+    return rows.map((row) => row.child_digest);
   }
 
   async #judgeInstances(
