@@ -81,6 +81,26 @@ void describe("garbage collection", () => {
     assert.deepEqual(await check(registry), []);
   });
 
+  void it("spares the blobs of an image of which another one is still being sent, however long that takes", async () => {
+    await using registry = await serveRegistry();
+    const image = await buildTestImage({ seed: 6, layers: 2 });
+    const [large, ...others] = image.layers;
+    assert.ok(large);
+    const target = httpPushTarget(registry.url);
+    for (const blob of [image.config, ...others]) await target.putBlob("a", blob.bytes);
+    const location = (await registry.request("POST", "/v2/a/blobs/uploads/")).headers.get("location")!;
+    assert.equal((await collect(registry, 5 * later)).blobs, 0);
+    assert.equal((await registry.request("PUT", `${location}?digest=${large.digest}`, large.bytes)).status, 201);
+    await target.putManifest("a", "v1", image.manifest, image.mediaType);
+    assert.deepEqual(await check(registry), []);
+    // An upload that has ended, by itself or with its time, spares nothing.
+    const stray = "nobody names me";
+    await target.putBlob("a", Buffer.from(stray));
+    await registry.request("POST", "/v2/a/blobs/uploads/");
+    const day = 26 * 60 * 60 * 1_000;
+    assert.deepEqual([(await collect(registry, day)).bytes, (await collect(registry, day)).bytes], [0, stray.length]);
+  });
+
   void it("ends uploads that nobody goes on with, and removes what a crash left", async () => {
     await using registry = await serveRegistry();
     const location = (await registry.request("POST", "/v2/a/blobs/uploads/")).headers.get("location")!;

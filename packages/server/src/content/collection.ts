@@ -111,13 +111,22 @@ async function settlePending(
   return committed;
 }
 
-/** A blob that a younger pending manifest names stays. */
+/**
+ * A blob that a younger pending manifest names stays, and so do all while an upload to the repository has not ended: a large layer may take longer to come than the others of its image are spared.
+ */
 async function dropPendingBlobs(writer: Writer, repositoryId: number, before: number): Promise<void> {
   await writer
     .deleteFrom("pending")
     .where("repository_id", "=", repositoryId)
     .where("unit_kind", "=", "blob")
     .where("added_at", "<", before)
+    .where((expression) =>
+      expression.not(
+        expression.exists(
+          expression.selectFrom("upload").select("upload.id").where("upload.repository_id", "=", repositoryId),
+        ),
+      ),
+    )
     .where((expression) =>
       expression.not(
         expression.exists(
