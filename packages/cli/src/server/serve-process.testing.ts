@@ -1,5 +1,6 @@
 /** For tests: `signet serve` as a process of its own, on a free port of loopback. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { signetEnvironment, signetScript } from "../signet-process.ts";
 
 /** Milliseconds until it must have said where it serves. */
@@ -11,7 +12,13 @@ export interface ServeProcess extends AsyncDisposable {
   /** With its scheme, without a final slash. */
   readonly url: string;
   readonly stdout: () => string;
+  /** What it has logged so far; of what it does at this moment, perhaps not yet. */
   readonly log: () => string;
+  /**
+   * Resolves when the log has this.
+   * @throws Error with the log when the server ends without
+   */
+  logged(text: RegExp): Promise<void>;
   signal(name: NodeJS.Signals): void;
   /** The exit status, once it has ended. */
   readonly ended: Promise<number | null>;
@@ -45,6 +52,14 @@ export async function startServe(
     url,
     stdout: () => stdout,
     log: () => log,
+    logged: async (text) => {
+      let hasEnded = false;
+      void ended.then(() => (hasEnded = true));
+      while (!text.test(log)) {
+        if (hasEnded) throw new Error(`signet serve ended without logging ${String(text)}: ${log}`);
+        await Promise.race([once(child.stderr, "data"), ended]);
+      }
+    },
     signal: (name) => child.kill(name),
     ended,
     [Symbol.asyncDispose]: async () => {

@@ -56,7 +56,7 @@ test("serve on PostgreSQL and S3: what is pushed to one process is read from ano
   {
     await using one = await start();
     await using other = await start();
-    assert.match(one.log(), /"database":"postgresql","blobs":"s3"/);
+    await one.logged(/"database":"postgresql","blobs":"s3"/);
     assert.equal(
       await (await fetch(`${one.url}/readyz`)).json().then((value) => (value as { status: string }).status),
       "ready",
