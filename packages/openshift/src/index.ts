@@ -44,7 +44,12 @@ export {
 } from "./release/signature-config-map.ts";
 export type { MirroredSignature, MirroredSignatures, SignatureConfigMap } from "./release/signature-config-map.ts";
 export { loadSignatureConfigMaps, writeSignatureConfigMap } from "./release/signature-config-map-files.ts";
-export { RED_HAT_BETA_KEY_2, RED_HAT_RELEASE_KEY_2, redHatReleaseTrust } from "./release/red-hat-trust.ts";
+export {
+  RED_HAT_BETA_KEY_2,
+  RED_HAT_RELEASE_KEY_2,
+  describeRedHatKey,
+  redHatReleaseTrust,
+} from "./release/red-hat-trust.ts";
 export type { ReleaseKeyring, ReleaseStore, ReleaseTrust } from "./release/release-trust.ts";
 export { digestsOfRelease, readTrustOfRelease, refuseSelfTrust } from "./release/trust-from-release.ts";
 export { loadReleaseTrust, loadVerificationConfigMap } from "./release/release-trust-files.ts";

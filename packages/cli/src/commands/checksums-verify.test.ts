@@ -119,6 +119,7 @@ describe("checksums verify", () => {
     writeFileSync(client, "changed");
     const changed = await check();
     assert.deepEqual([changed.status, /client\.tar\.gz: FAILED\n/.test(changed.stdout)], [1, true]);
+    assert.match(changed.stderr, /^sha256sum: WARNING: 1 computed checksum did NOT match$/m);
     assert.equal((await check("installer.tar.gz")).status, 0);
     assert.equal((await check("nothing.tar.gz")).status, 64);
     // A file of a list below, which the signed one vouches for.
@@ -135,8 +136,10 @@ describe("checksums verify", () => {
     rmSync(client);
     const missing = await check();
     assert.deepEqual([missing.status, /client\.tar\.gz: FAILED open or read/.test(missing.stdout)], [1, true]);
+    assert.match(missing.stderr, /^sha256sum: WARNING: 1 listed file could not be read$/m);
     const ignoring = await check("--ignore-missing");
     assert.deepEqual([ignoring.status, /client/.test(ignoring.stdout)], [0, false]);
+    assert.doesNotMatch(ignoring.stderr, /WARNING/);
     const pipe = await run("mkfifo", [client]);
     assert.equal(pipe.status, 0);
     const unreadable = await check();
@@ -189,6 +192,16 @@ describe("checksums verify", () => {
       report.files.map(({ outcome }) => outcome),
       ["ok", "ok", "ok", "ok"],
     );
+    // The same text may be written again; another one stays unless that is asked for.
+    const write = (...more: readonly string[]) => verify(signed, "--key", publicKey, "--write-sums", out, ...more);
+    assert.equal((await write()).status, 0);
+    writeFileSync(out, "mine");
+    const refused = await write();
+    assert.deepEqual([refused.status, /out is there, and holds another text/.test(refused.stderr)], [2, true]);
+    assert.equal(readFileSync(out, "utf8"), "mine");
+    assert.equal((await write("--force")).status, 0);
+    assert.equal(readFileSync(out, "utf8"), readFileSync(folder.join("dl/sha256sum.txt"), "utf8"));
+    assert.equal((await verify(signed, "--key", publicKey, "--force")).status, 64);
     const truncated = folder.join("dl/half.gpg");
     writeFileSync(truncated, readFileSync(signed).subarray(0, 100));
     assert.equal((await verify(truncated, "--key", publicKey)).status, 1);

@@ -72,6 +72,11 @@ const outputOption: TextOption = {
   summary: "Write the signed text here, when its signature is good",
   completion: "file",
 };
+const forceOption: FlagOption = {
+  kind: "flag",
+  name: "force",
+  summary: "With --write-sums: replace a file that holds another text",
+};
 
 export const command: Command = {
   name,
@@ -97,6 +102,7 @@ export const command: Command = {
     ignoreMissingOption,
     strictOption,
     outputOption,
+    forceOption,
     outputFormatOption,
     ...openPgpOptions,
   ],
@@ -119,7 +125,12 @@ export const command: Command = {
     const options = { engine: nodeEngine, now: runtime.now(), switches: readSwitches(invocation) };
     const verdict = verifySignedDocument(document, plain, keyring, options);
     const problem = findProblem(verdict, plain, plainPath, invocation);
-    const report: Report = { verdict, ...(problem === undefined ? {} : { problem }) };
+    const note = await noteOnSigner(verdict);
+    const report: Report = {
+      verdict,
+      ...(problem === undefined ? {} : { problem }),
+      ...(note === undefined ? {} : { note }),
+    };
     if (problem !== undefined || verdict.outcome.verdict === "rejected") {
       print(report, exitCodes.rejected, invocation, terminal);
       return exitCodes.rejected;
@@ -151,9 +162,17 @@ interface CheckedFiles {
 
 interface Report extends Partial<CheckedFiles> {
   readonly verdict: SignedDocumentVerdict;
+  /** What the signer's key says of the list. */
+  readonly note?: string;
   /** What is wrong although the signature verifies. */
   readonly problem?: { readonly code: string; readonly message: string };
   readonly listed?: number;
+}
+
+async function noteOnSigner({ outcome }: SignedDocumentVerdict): Promise<string | undefined> {
+  if (outcome.verdict === "rejected") return undefined;
+  const { describeRedHatKey } = await import("@signet/openshift");
+  return describeRedHatKey(outcome.certificate.fingerprint);
 }
 
 /** `sha256sum.txt` beside `sha256sum.txt.gpg`. */
@@ -237,8 +256,19 @@ function notListed(file: string): UsageError {
 
 async function writeSums(content: Uint8Array, invocation: Invocation): Promise<void> {
   const path = invocation.get(outputOption);
-  if (path === undefined) return;
-  const { writeFileAtomic } = await import("@signet/images");
+  if (path === undefined) {
+    if (invocation.get(forceOption)) throw usage("--force goes with --write-sums", name);
+    return;
+  }
+  const { readFileBounded, writeFileAtomic } = await import("@signet/images");
+  if (existsSync(path) && !invocation.get(forceOption)) {
+    const there = await readFileBounded(path, MAX_DOCUMENT_BYTES, "list of checksums");
+    if (equalBytes(there, content)) return;
+    throw new StoreError("file-unwritable", `${path} is there, and holds another text than the signed one`, {
+      side: "local",
+      hint: "compare the two; --force replaces it",
+    });
+  }
   await writeFileAtomic(path, content);
 }
 
@@ -304,6 +334,7 @@ function print(report: Report, status: ExitCode, invocation: Invocation, termina
     const subkey = signingFingerprint === certificate.fingerprint ? "" : ` (subkey ${signingFingerprint})`;
     terminal.line(`  key      ${certificate.fingerprint}${subkey}`);
     for (const userId of certificate.userIds) terminal.line(`  user id  ${userId}`);
+    if (report.note !== undefined) terminal.line(`  note     ${report.note}`);
     terminal.line(`  made     ${new Date(signedAt).toISOString().replace(".000Z", "Z")}`);
   } else {
     for (const { message, hint } of outcome.reasons) {
@@ -343,6 +374,12 @@ function printFiles({ files, unlisted }: Report, invocation: Invocation, termina
   terminal.line(
     `${plural(files.length, "file")}: ${counts.map(([outcome, count]) => `${count} ${outcome}`).join(", ")}`,
   );
+  const count = (...outcomes: readonly FileCheck["outcome"][]): number =>
+    files.filter(({ outcome }) => outcomes.includes(outcome)).length;
+  const unread = ignoresMissing ? count("unreadable") : count("unreadable", "missing");
+  const failed = count("failed");
+  if (unread > 0) terminal.note(`sha256sum: WARNING: ${plural(unread, "listed file")} could not be read`);
+  if (failed > 0) terminal.note(`sha256sum: WARNING: ${plural(failed, "computed checksum")} did NOT match`);
 }
 
 const verdicts: Readonly<Record<number, string>> = { 0: "accepted", 1: "rejected", 2: "undetermined" };

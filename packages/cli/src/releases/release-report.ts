@@ -1,6 +1,12 @@
 /** A verified release, as JSON for auditors and as text for people. */
 import { formatPlatform } from "@signet/core";
-import type { ComponentCheck, ComponentOutcome, ReleaseImage, ReleaseSignaturesVerdict } from "@signet/openshift";
+import {
+  type ComponentCheck,
+  type ComponentOutcome,
+  type ReleaseImage,
+  type ReleaseSignaturesVerdict,
+  describeRedHatKey,
+} from "@signet/openshift";
 import { plural } from "../terminal/plural.ts";
 import type { Painted, Terminal } from "../terminal/terminal.ts";
 import type { UsedTrust } from "./trust-from-release.ts";
@@ -114,6 +120,8 @@ export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal
     const userId = signer.userIds[0] === undefined ? "" : ` (${signer.userIds[0]})`;
     terminal.line(`  keyring    ${name}: signed by ${signer.fingerprint}${userId}`);
     terminal.line(`             for ${signer.dockerReference}, ${signer.signedAt.slice(0, 10)}, ${location ?? ""}`);
+    const note = describeRedHatKey(signer.fingerprint);
+    if (note !== undefined) terminal.line(`             ${note}`);
   }
   for (const { label, reading, error } of signatures.sources) {
     const failure = error === undefined ? "not waited for" : `could not be asked: ${error.message}`;

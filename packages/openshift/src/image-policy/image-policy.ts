@@ -38,8 +38,9 @@ export interface SigstoreRequirement {
 const MAX_SCOPES = 256;
 const MAX_SCOPE_LENGTH = 512;
 
-/** Bytes of decoded key material. */
-const MIN_KEY_BYTES = 68;
+/** Bytes of decoded key material: of a public key, of certificates, of anything. */
+export const MIN_KEY_BYTES = 68;
+export const MIN_CHAIN_BYTES = 72;
 const MAX_KEY_BYTES = 8192;
 
 /** True for the kinds that {@link readImagePolicy} reads. */
@@ -163,11 +164,11 @@ function readPki(value: unknown, place: string): Root {
     throw malformed(`${place}.pkiCertificateSubject.hostname`, "a host name is expected");
   return {
     pki: {
-      caRootsData: readPem(root["caRootsData"], `${place}.caRootsData`, "CERTIFICATE", MIN_KEY_BYTES),
+      caRootsData: readPem(root["caRootsData"], `${place}.caRootsData`, "CERTIFICATE", MIN_CHAIN_BYTES),
       ...(intermediates === undefined
         ? {}
         : {
-            caIntermediatesData: readPem(intermediates, `${place}.caIntermediatesData`, "CERTIFICATE", MIN_KEY_BYTES),
+            caIntermediatesData: readPem(intermediates, `${place}.caIntermediatesData`, "CERTIFICATE", MIN_CHAIN_BYTES),
           }),
       ...(email === undefined ? {} : { subjectEmail: readEmail(email, `${place}.pkiCertificateSubject.email`) }),
       ...(hostname === undefined ? {} : { subjectHostname: hostname as string }),
@@ -190,12 +191,16 @@ function readPem(value: unknown, place: string, what: string, minimum: number): 
   return encoded;
 }
 
-/** What the API says of key material: its size, and the lines at its ends. */
+/** What the API says of key material: its size, the lines at its ends, and of the certificates of a PKI that as many begin as end. */
 export function explainBadPem(pem: string, what: string, minimum: number): string | undefined {
   if (pem.length < minimum || pem.length > MAX_KEY_BYTES)
     return `${pem.length} bytes; from ${minimum} to ${MAX_KEY_BYTES} are expected`;
   if (!pem.startsWith(`-----BEGIN ${what}-----`)) return `it must begin with -----BEGIN ${what}-----`;
-  return pem.trimEnd().endsWith(`-----END ${what}-----`) ? undefined : `it must end with -----END ${what}-----`;
+  if (!pem.replace(/\n$/, "").endsWith(`-----END ${what}-----`)) return `it must end with -----END ${what}-----`;
+  const count = (line: string): number => pem.split(line).length;
+  return minimum === MIN_CHAIN_BYTES && count(`-----BEGIN ${what}-----`) !== count(`-----END ${what}-----`)
+    ? `as many certificates must begin in it as end`
+    : undefined;
 }
 
 function readEmail(value: unknown, place: string): string {

@@ -2,7 +2,7 @@
 import { decodeBase64, parsePolicy } from "@signet/core";
 import { isRecord } from "../kubernetes/manifests.ts";
 import { type JsonMembers, writeGoYaml } from "../machine-config/go-yaml.ts";
-import { explainBadPem, explainBadPolicyScope } from "./image-policy.ts";
+import { MIN_CHAIN_BYTES, MIN_KEY_BYTES, explainBadPem, explainBadPolicyScope } from "./image-policy.ts";
 
 export interface LiftedPolicy {
   /** Objects one behind the other, ready for `oc apply`; empty when nothing could be said. */
@@ -110,7 +110,8 @@ function liftRoot(requirement: Members): JsonMembers | string {
   const key = one("keyData", "keyDatas");
   if (key !== undefined) {
     const problem =
-      pemProblem(key, "PUBLIC KEY", 68) ?? (rekor === undefined ? undefined : pemProblem(rekor, "PUBLIC KEY", 0));
+      pemProblem(key, "PUBLIC KEY", MIN_KEY_BYTES) ??
+      (rekor === undefined ? undefined : pemProblem(rekor, "PUBLIC KEY", 0));
     if (problem !== undefined) return problem;
     return {
       policyType: "PublicKey",
@@ -138,8 +139,8 @@ function liftRoot(requirement: Members): JsonMembers | string {
   const text = (name: string): string | undefined => (typeof pki[name] === "string" ? pki[name] : undefined);
   const intermediates = text("caIntermediatesData");
   const problem =
-    pemProblem(pki["caRootsData"], "CERTIFICATE", 68) ??
-    (intermediates === undefined ? undefined : pemProblem(intermediates, "CERTIFICATE", 68));
+    pemProblem(pki["caRootsData"], "CERTIFICATE", MIN_CHAIN_BYTES) ??
+    (intermediates === undefined ? undefined : pemProblem(intermediates, "CERTIFICATE", MIN_CHAIN_BYTES));
   if (problem !== undefined) return problem;
   return {
     policyType: "PKI",

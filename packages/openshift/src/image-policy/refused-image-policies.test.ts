@@ -53,7 +53,18 @@ describe("image policies that the API refuses", () => {
       root({ policyType: "PKI", pki: { caRootsData: certificate, pkiCertificateSubject: subject } });
     const identity = (signedIdentity: object): object => ({ ...policies.publicKey, signedIdentity });
     const text = (value: string): string => Buffer.from(value).toString("base64");
+    const begin = "-----BEGIN CERTIFICATE-----\n";
+    const end = "-----END CERTIFICATE-----";
+    const chain = (value: string): object =>
+      root({ policyType: "PKI", pki: { caRootsData: text(value), pkiCertificateSubject: { email: "a@b" } } });
+    const body = `${"A".repeat(64)}\n`;
+    assert.ok(read(chain(`${begin}${body}${end}\n${begin}${body}${end}`)));
+    assert.ok(read(keyOf(text(`-----BEGIN PUBLIC KEY-----\n${body}-----END PUBLIC KEY-----\n`))));
     for (const [policy, message] of [
+      [chain(`${begin}${begin}${body}${end}`), /as many certificates must begin in it as end/],
+      [chain(`${begin}${"A".repeat(18)}${end}`), /from 72 to 8192/],
+      [chain(`${begin}${body}${end}\n\n`), /must end with -----END CERTIFICATE-----/],
+      [keyOf(text(`-----BEGIN PUBLIC KEY-----\n${body}-----END PUBLIC KEY----- `)), /must end with/],
       [{}, /rootOfTrust: an object is expected/],
       [root({}), /policyType: one of PublicKey, FulcioCAWithRekor, PKI/],
       [

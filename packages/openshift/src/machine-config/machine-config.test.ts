@@ -211,6 +211,7 @@ describe("contents of files", () => {
       [{ path: "/a", contents: { source: "data:,a", compression: "gzip" } }, /not gzip/],
       [{ path: "/a", contents: { source: "data:,a", compression: "xz" } }, /"xz"/],
       [{ path: "/a", append: [{}] }, /appending/],
+      [{ path: "/a", append: true }, /appending/],
       [{}, /no path/],
     ] as const)
       assert.throws(() => read(file), { code: "machineconfig-malformed", message });

@@ -88,7 +88,9 @@ function readFile(item: Readonly<Record<string, unknown>>, place: string): Untru
   const problem = explainBadPath(path);
   if (problem !== undefined) throw malformed(place, `${problem}: ${JSON.stringify(path.slice(0, 300))}`);
   const append = item["append"];
-  if (Array.isArray(append) && append.length > 0) throw malformed(`${place} ${path}`, "appending is not supported");
+  // A list since version 3 of Ignition, a switch before.
+  if (append === true || (Array.isArray(append) && append.length > 0))
+    throw malformed(`${place} ${path}`, "appending is not supported");
   return {
     path,
     content: readContents(item["contents"], `${place} ${path}`),

@@ -8,6 +8,13 @@ export const RED_HAT_RELEASE_KEY_2: string = "567E347AD0044ADE55BA8A5F199E2F91FD
 /** Red Hat, Inc. (beta key 2) <security@redhat.com>: candidates and previews. */
 export const RED_HAT_BETA_KEY_2: string = "B08B659EE86AF623BC90E8DB938A80CAF21541EB";
 
+/** What a signature by one of these keys says beyond that Red Hat made it; undefined where it is nothing, and for other keys. */
+export function describeRedHatKey(fingerprint: string): string | undefined {
+  return fingerprint === RED_HAT_BETA_KEY_2
+    ? "Red Hat's beta key 2: a candidate or preview, no general release"
+    : undefined;
+}
+
 const pinned: readonly string[] = [RED_HAT_RELEASE_KEY_2, RED_HAT_BETA_KEY_2];
 
 const stores: Readonly<Record<string, string>> = {

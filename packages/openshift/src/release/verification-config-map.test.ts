@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { nodeEngine } from "@signet/core/node-engine";
 import { parseManifestObjects } from "../kubernetes/manifests.ts";
-import { redHatReleaseTrust } from "./red-hat-trust.ts";
+import { describeRedHatKey, redHatReleaseTrust } from "./red-hat-trust.ts";
 import type { ReleaseTrust } from "./release-trust.ts";
 import { findVerificationConfigMap, parseVerificationConfigMap } from "./verification-config-map.ts";
 
@@ -55,6 +55,8 @@ void describe("parseVerificationConfigMap", () => {
     assert.deepEqual(fingerprints(builtIn), fingerprints(ocp));
     const plain = ({ stores }: ReleaseTrust): readonly string[] => stores.map(({ name, url }) => `${name} ${url.href}`);
     assert.deepEqual(plain(builtIn), plain(ocp));
+    assert.match(describeRedHatKey(beta2) ?? "", /candidate or preview/);
+    assert.equal(describeRedHatKey(release2), undefined);
   });
 
   void it("takes the first annotated ConfigMap of several", () => {
