@@ -128,6 +128,17 @@ describe("stores of releases", () => {
     }
   });
 
+  test("a folder as the update service keeps it is read as well", async (t) => {
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    mkdirSync(dir.join("signatures/sha256", hex), { recursive: true });
+    writeFileSync(dir.join("signatures/sha256", hex, "signature-1"), good);
+    assert.equal((await verify(t, `file://${dir.join("signatures")}`)).status, 0);
+    // The published layout counts where both are there.
+    mkdirSync(dir.join("signatures", `sha256=${hex}`));
+    assert.equal((await verify(t, `file://${dir.join("signatures")}`)).status, 1);
+  });
+
   test("slashes too many in the path of a store do no harm, and its query stays", async (t) => {
     const server = await startLoopbackServer((request, response) => {
       const isFirst = request.url === `/a/signatures/sha256=${hex}/signature-1?token=x`;

@@ -1,5 +1,7 @@
 /** Stores of signatures of OpenShift releases: found by digest alone, whatever the release is called. */
-import { type Digest, PolicyError } from "@signet/core";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type Digest, PolicyError, digestAlgorithm, digestHex } from "@signet/core";
 import type { RegistryClients } from "../registry/client.ts";
 import { type LookasideBase, releaseSignatureFolder, releaseSignatureUrl } from "./lookaside-url.ts";
 import { readSignatureFolder } from "./signature-folder.ts";
@@ -14,6 +16,7 @@ const MAX_RELEASE_SIGNATURE_BYTES = 50 * 1024;
 /**
  * Reads the signatures that a store has for a release, `BASE/sha256=HEX/signature-N`, up to the first that is missing, as a cluster does: at most nine, and on behind one that
  * the store fails to give, which is the reading's `failure`. A larger one than any signature is passed over with a warning. What counts as missing is the same as for lookaside stores.
+ * A folder may also be laid out as `sha256/HEX/signature-N`, as the update service has it.
  *
  * @throws PolicyError `registries-d-malformed` for a scheme other than file, http and https; StoreError for a URL that must
  *   not be asked
@@ -25,8 +28,13 @@ export async function readReleaseStore(
 ): Promise<SignatureReading> {
   const rules = { most: MAX_RELEASE_SIGNATURES, passesFailures: true, maxBytes: MAX_RELEASE_SIGNATURE_BYTES };
   switch (base.scheme) {
-    case "file":
-      return readSignatureFolder(releaseSignatureFolder(base, digest), base.label, rules);
+    case "file": {
+      const folder = releaseSignatureFolder(base, digest);
+      // As the update service keeps them on its disk, and older mirrors in their graph images.
+      const served = join(base.folder ?? base.path, digestAlgorithm(digest), digestHex(digest));
+      const place = !existsSync(folder) && existsSync(served) ? served : folder;
+      return readSignatureFolder(place, base.label, rules);
+    }
     case "http":
     case "https": {
       const { readLookasideWeb } = await import("./lookaside-http.ts");

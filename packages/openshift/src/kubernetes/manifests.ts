@@ -32,7 +32,7 @@ export interface UntrustedManifestObject {
 }
 
 /**
- * Reads every object in a file, in its order; the items of a `List` stand for themselves. Empty documents are passed over.
+ * Reads every object in a file, in its order; the items of a `List`, or of a list of one kind, stand for themselves. Empty documents are passed over.
  *
  * @param bytes UTF-8, JSON or YAML 1.2, at most {@link MAX_MANIFEST_FILE_BYTES}
  * @param source the file's name, for messages
@@ -49,10 +49,13 @@ export function parseManifestObjects(bytes: Uint8Array, source: string): readonl
   for (const { value, line } of parseValues(bytes, source)) {
     if (!isRecord(value)) throw malformedAt(source, "a Kubernetes object is expected here, in YAML or JSON", line);
     const items = value["items"];
-    const isList = typeof value["kind"] === "string" && value["kind"].endsWith("List") && Array.isArray(items);
+    const kind = typeof value["kind"] === "string" ? value["kind"] : "";
+    const isList = kind.endsWith("List") && Array.isArray(items);
+    // Items of a list that the API itself hands out do not say what they are.
+    const ofItems = kind === "List" ? {} : { kind: kind.slice(0, -"List".length), apiVersion: value["apiVersion"] };
     for (const item of isList ? items : [value]) {
       if (!isRecord(item)) throw malformedAt(source, "a list holds something else than objects", line);
-      objects.push(describeObject(item));
+      objects.push(describeObject(isList ? { ...ofItems, ...item } : item));
     }
   }
   return objects;

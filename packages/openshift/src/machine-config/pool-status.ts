@@ -126,7 +126,7 @@ function judge(facts: Facts, wanted: readonly string[]): readonly [RolloutState,
     counts.updated === counts.machines && counts.ready === counts.machines && counts.unavailable === 0;
   if (isUpdated && !isPending && areCountsEqual) {
     if (counts.machines === 0) return ["done", `it has no nodes; ${target} would be theirs`];
-    return ["done", `all ${counts.machines} nodes have ${target}`];
+    return ["done", `${counts.machines === 1 ? "the only node has" : `all ${counts.machines} nodes have`} ${target}`];
   }
   const first = lagging[0];
   const others = lagging.length > 1 ? ` (and ${lagging.length - 1} more)` : "";

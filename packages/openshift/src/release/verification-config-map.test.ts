@@ -140,6 +140,15 @@ void describe("parseManifestObjects", () => {
     ])
       assert.throws(() => parseManifestObjects(encode(dense), "f"), { code: "input-too-large" }, dense.slice(0, 9));
   });
+  void it("reads lists of the API, whose items do not say what they are", () => {
+    const list =
+      '{"kind":"NodeList","apiVersion":"v1","items":[{"metadata":{"name":"a"}},{"kind":"Other","metadata":{}}]}';
+    const read = parseManifestObjects(encode(list), "f").map(({ kind, apiVersion, name }) => [kind, apiVersion, name]);
+    assert.deepEqual(read, [
+      ["Node", "v1", "a"],
+      ["Other", "v1", ""],
+    ]);
+  });
   void it("reads JSON as it reads YAML, down to keys that stand twice", () => {
     const json = '{"kind":"A","metadata":{"name":"n"},"n":1.50,"l":[true,null,"\\u00e9"]}';
     assert.deepEqual(
