@@ -6,6 +6,7 @@ import { outputFormatOption } from "../command-line/common-options.ts";
 import { exitCodeOfMany } from "../command-line/exit-code.ts";
 import { openPgpOptions, readSwitches } from "../command-line/openpgp-options.ts";
 import { usage } from "../command-line/parse.ts";
+import { notesOn } from "../releases/release-report.ts";
 import type { Runtime } from "../runtime.ts";
 import { plural } from "../terminal/plural.ts";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -155,6 +156,7 @@ function print(verdicts: readonly ReleaseSignaturesVerdict[], written: readonly 
       const userId = signer.userIds[0] === undefined ? "" : ` (${signer.userIds[0]})`;
       terminal.line(`  keyring ${keyring}: signed by ${signer.fingerprint}${userId}`);
       terminal.line(`    for ${signer.dockerReference}, ${signer.signedAt.slice(0, 10)}, ${location ?? ""}`);
+      for (const note of notesOn(verdict, keyring)) terminal.line(`    ${note}`);
     }
     for (const { message } of verdict.verdict === "rejected" ? verdict.reasons : [])
       terminal.line(`  reason  ${message}`);

@@ -104,6 +104,21 @@ const colours: Readonly<Record<string, Painted["colour"]>> = {
   undetermined: "yellow",
 };
 
+/** What people should know of the signature that satisfies a keyring: a key that has expired since, one for previews, weak parts that are let pass. */
+export function notesOn({ keyrings, signatures }: ReleaseSignaturesVerdict, name: string): readonly string[] {
+  const { signer, location } = keyrings.find((keyring) => keyring.name === name) ?? {};
+  if (signer === undefined) return [];
+  const judged = signatures.find(({ keyring, location: place, judgement }) => {
+    return keyring === name && place === location && judgement.verdict === "accepted";
+  });
+  const warnings = (judged?.judgement.checks ?? []).filter(({ outcome }) => outcome === "warning");
+  const note = describeRedHatKey(signer.fingerprint);
+  return [
+    ...(note === undefined ? [] : [note]),
+    ...warnings.map(({ message }) => `warning: ${message.replace(/; a switch allows it$/, "")}`),
+  ];
+}
+
 export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal): void {
   const { image, used, signatures, release, components } = verified;
   const verdict = verdictOf(signatures, components);
@@ -120,8 +135,7 @@ export function printReleaseReport(verified: VerifiedRelease, terminal: Terminal
     const userId = signer.userIds[0] === undefined ? "" : ` (${signer.userIds[0]})`;
     terminal.line(`  keyring    ${name}: signed by ${signer.fingerprint}${userId}`);
     terminal.line(`             for ${signer.dockerReference}, ${signer.signedAt.slice(0, 10)}, ${location ?? ""}`);
-    const note = describeRedHatKey(signer.fingerprint);
-    if (note !== undefined) terminal.line(`             ${note}`);
+    for (const note of notesOn(signatures, name)) terminal.line(`             ${note}`);
   }
   for (const { label, reading, error } of signatures.sources) {
     const failure = error === undefined ? "not waited for" : `could not be asked: ${error.message}`;

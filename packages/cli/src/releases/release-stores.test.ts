@@ -139,6 +139,19 @@ describe("stores of releases", () => {
     assert.equal((await verify(t, `file://${dir.join("signatures")}`)).status, 1);
   });
 
+  test("a key that has expired since it signed is told", async (t) => {
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    const ci = "sha256:edd9824f0404f1a139688017e7001370e2f3fbc088b94da84506653b473fe140";
+    const key = join(signatures, "../keyrings/simple.txt");
+    const { status, stdout } = await runSignet(
+      ["release", "verify", "--shallow", ci, "--key", key, "--store", `file://${signatures}`],
+      { env: { HOME: dir.path } },
+    );
+    assert.equal(status, 0);
+    assert.match(stdout, /^ {13}warning: the key expired at 2021-04-21T04:31:39Z, after the signature was made$/m);
+  });
+
   test("slashes too many in the path of a store do no harm, and its query stays", async (t) => {
     const server = await startLoopbackServer((request, response) => {
       const isFirst = request.url === `/a/signatures/sha256=${hex}/signature-1?token=x`;
