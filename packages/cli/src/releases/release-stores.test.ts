@@ -152,6 +152,18 @@ describe("stores of releases", () => {
     assert.match(stdout, /^ {13}warning: the key expired at 2021-04-21T04:31:39Z, after the signature was made$/m);
   });
 
+  test("whose signature it is that nobody trusts is said where the world knows the key", async (t) => {
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    const key = join(signatures, "../keyrings/simple.txt");
+    const { status, stdout } = await runSignet(
+      ["release", "verify", "--shallow", `sha256:${hex}`, "--key", key, "--store", `file://${signatures}`],
+      { env: { HOME: dir.path } },
+    );
+    assert.equal(status, 1);
+    assert.match(stdout, /which is not among the trusted keys; by its number it is Red Hat's release key 2\n/);
+  });
+
   test("slashes too many in the path of a store do no harm, and its query stays", async (t) => {
     const server = await startLoopbackServer((request, response) => {
       const isFirst = request.url === `/a/signatures/sha256=${hex}/signature-1?token=x`;

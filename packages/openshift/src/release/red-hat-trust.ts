@@ -15,6 +15,25 @@ export function describeRedHatKey(fingerprint: string): string | undefined {
     : undefined;
 }
 
+/** Keys that signatures of releases and their neighbours name, by key id: so that people see whose signature it is that nobody trusts here. */
+const knownKeys: Readonly<Record<string, string>> = {
+  "199E2F91FD431D51": "Red Hat's release key 2",
+  "938A80CAF21541EB": "Red Hat's beta key 2",
+  FCD355B305707A62: "Red Hat's release key 4",
+  "45689C882FA658E0": "Red Hat's auxiliary key of 2006",
+  F76F66C3D4082792: "Red Hat's auxiliary key of 2018",
+  "5054E4A45A6340B3": "Red Hat's auxiliary key 3",
+  "28B76E05B923888E": "OpenShift CI's first key",
+  "65C28371F55D29A9": "OpenShift CI's second key",
+  CF4B45E2071F0337: "OpenShift CI's third key",
+  "193E53CCD2E2F7A4": "OpenShift CI's fourth key",
+};
+
+/** Whose key goes by this id. Nothing is verified: anybody can name a key. */
+export function untrustedKeyName(keyId: string): string | undefined {
+  return Object.hasOwn(knownKeys, keyId) ? knownKeys[keyId] : undefined;
+}
+
 const pinned: readonly string[] = [RED_HAT_RELEASE_KEY_2, RED_HAT_BETA_KEY_2];
 
 const stores: Readonly<Record<string, string>> = {

@@ -13,6 +13,7 @@ import {
   type ReleaseSignatureVerdict,
   judgeReleaseSignature,
 } from "./release-signature.ts";
+import { untrustedKeyName } from "./red-hat-trust.ts";
 import type { ReleaseKeyring } from "./release-trust.ts";
 
 /** One place to look for signatures. */
@@ -173,7 +174,13 @@ function explainRejection(keyrings: readonly string[], signatures: readonly Judg
         ? []
         : judgement.reasons.map((reason) => ({
             ...reason,
-            message: `${location}, keyring ${keyring}: ${reason.message}`,
+            message: `${location}, keyring ${keyring}: ${reason.message}${explainSigner(reason, judgement.keyId)}`,
           })),
     );
+}
+
+/** Says whose key it is that is not trusted, where the world knows it. */
+function explainSigner({ code }: Reason, keyId: string | undefined): string {
+  const name = code === "signer-known" && keyId !== undefined ? untrustedKeyName(keyId) : undefined;
+  return name === undefined ? "" : `; by its number it is ${name}`;
 }

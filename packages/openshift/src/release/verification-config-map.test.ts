@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { nodeEngine } from "@signet/core/node-engine";
 import { parseManifestObjects } from "../kubernetes/manifests.ts";
-import { describeRedHatKey, redHatReleaseTrust } from "./red-hat-trust.ts";
+import { describeRedHatKey, redHatReleaseTrust, untrustedKeyName } from "./red-hat-trust.ts";
 import type { ReleaseTrust } from "./release-trust.ts";
 import { findVerificationConfigMap, parseVerificationConfigMap } from "./verification-config-map.ts";
 
@@ -57,6 +57,9 @@ void describe("parseVerificationConfigMap", () => {
     assert.deepEqual(plain(builtIn), plain(ocp));
     assert.match(describeRedHatKey(beta2) ?? "", /candidate or preview/);
     assert.equal(describeRedHatKey(release2), undefined);
+    const named = ["ocp.yaml", "okd-ci.yaml"].flatMap((file) => fingerprints(loadVector(file)).flat());
+    for (const fingerprint of named) assert.match(untrustedKeyName(fingerprint.slice(-16)) ?? "", /key/, fingerprint);
+    assert.equal(untrustedKeyName("constructor"), undefined);
   });
 
   void it("takes the first annotated ConfigMap of several", () => {
