@@ -10,7 +10,13 @@ export type {
   RawManifest,
   TransportName,
 } from "./transports/transport.ts";
-export type { SignatureReading, SignatureStore, StoreAttempt, StoredSignature } from "./stores/signature-store.ts";
+export type {
+  IsEnough,
+  SignatureReading,
+  SignatureStore,
+  StoreAttempt,
+  StoredSignature,
+} from "./stores/signature-store.ts";
 
 export type { CompanionListing, CompanionWriter, FoundCompanion, TagOutcome } from "./transports/companion.ts";
 

@@ -74,7 +74,10 @@ async function listSources(
   }
   for (const { url } of trust.stores) {
     const base = parseLookasideBase(url.href, "the store of the release");
-    sources.push({ label: base.label, read: (digest) => readReleaseStore(base, digest, access.clients) });
+    sources.push({
+      label: base.label,
+      read: (digest, isEnough) => readReleaseStore(base, digest, access.clients, isEnough),
+    });
   }
   // Beside the image itself: in a lookaside store, behind the registry's signatures API, in a dir: image.
   if (source !== undefined)

@@ -1,7 +1,7 @@
 /** Reading signature-1, -2, … from a place where each look takes time: several looks at once, used only up to the first gap. */
 import { FormatError, MAX_SIGNATURES_PER_MANIFEST, SignetError, StoreError } from "@signet/core";
 import { withAttempts } from "./failed-reading.ts";
-import type { SignatureReading, StoreAttempt, StoredSignature } from "./signature-store.ts";
+import type { IsEnough, SignatureReading, StoreAttempt, StoredSignature } from "./signature-store.ts";
 
 /** Bytes of all signatures of one manifest together. A genuine one has a few kilobytes. */
 const MAX_TOTAL_SIGNATURE_BYTES = 32 * 1024 * 1024;
@@ -39,6 +39,7 @@ export interface RowRules {
   readonly passesFailures?: boolean;
   /** Bytes of one signature. With `passesFailures` a larger one is none, and no failure. */
   readonly maxBytes?: number;
+  readonly isEnough?: IsEnough;
 }
 
 /**
@@ -61,7 +62,7 @@ export async function readUpToGap(row: SignatureRow): Promise<SignatureReading> 
 const unwanted = new Error("this look is not wanted any more");
 
 async function readRow(row: SignatureRow, signal: AbortSignal): Promise<SignatureReading> {
-  const { most = Infinity, passesFailures = false } = row.rules ?? {};
+  const { most = Infinity, passesFailures = false, isEnough } = row.rules ?? {};
   const signatures: StoredSignature[] = [];
   const attempts: StoreAttempt[] = [];
   const warnings: string[] = [];
@@ -108,7 +109,9 @@ async function readRow(row: SignatureRow, signal: AbortSignal): Promise<Signatur
     skippedInARow = 0;
     totalBytes += look.bytes.length;
     if (totalBytes > MAX_TOTAL_SIGNATURE_BYTES) throw tooLarge(row.store);
-    signatures.push({ bytes: look.bytes, location });
+    const signature = { bytes: look.bytes, location };
+    signatures.push(signature);
+    if (isEnough?.(signature) === true) break;
     if (window > 1) window = Math.min(window * 2, MAX_WINDOW);
   }
   return { store: row.store, signatures, attempts, warnings, ...(failure === undefined ? {} : { failure }) };

@@ -5,7 +5,8 @@ import { type Digest, PolicyError, digestAlgorithm, digestHex } from "@signet/co
 import type { RegistryClients } from "../registry/client.ts";
 import { type LookasideBase, releaseSignatureFolder, releaseSignatureUrl } from "./lookaside-url.ts";
 import { readSignatureFolder } from "./signature-folder.ts";
-import type { SignatureReading } from "./signature-store.ts";
+import type { RowRules } from "./read-ahead.ts";
+import type { IsEnough, SignatureReading } from "./signature-store.ts";
 
 /** A cluster looks at the first nine alone (openshift/library-go, pkg/verify/store/sigstore): one behind them makes no release acceptable there. */
 const MAX_RELEASE_SIGNATURES = 9;
@@ -25,8 +26,14 @@ export async function readReleaseStore(
   base: LookasideBase,
   digest: Digest,
   clients: Pick<RegistryClients, "openWeb">,
+  isEnough?: IsEnough,
 ): Promise<SignatureReading> {
-  const rules = { most: MAX_RELEASE_SIGNATURES, passesFailures: true, maxBytes: MAX_RELEASE_SIGNATURE_BYTES };
+  const rules: RowRules = {
+    most: MAX_RELEASE_SIGNATURES,
+    passesFailures: true,
+    maxBytes: MAX_RELEASE_SIGNATURE_BYTES,
+    ...(isEnough === undefined ? {} : { isEnough }),
+  };
   switch (base.scheme) {
     case "file": {
       const folder = releaseSignatureFolder(base, digest);

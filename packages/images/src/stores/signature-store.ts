@@ -7,6 +7,9 @@ export interface StoredSignature {
   readonly location: string;
 }
 
+/** Asked with each signature as it is found, in order: true when no further one is wanted, so that nobody waits for places behind it. */
+export type IsEnough = (signature: StoredSignature) => boolean;
+
 /** One look at a place where a signature could have been. */
 export interface StoreAttempt {
   readonly location: string;

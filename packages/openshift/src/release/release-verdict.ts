@@ -7,7 +7,7 @@ import {
   UndeterminedError,
   type VerifiedSigner,
 } from "@signet/core";
-import type { SignatureReading } from "@signet/images";
+import type { IsEnough, SignatureReading, StoredSignature } from "@signet/images";
 import {
   type ReleaseSignatureOptions,
   type ReleaseSignatureVerdict,
@@ -20,8 +20,11 @@ import type { ReleaseKeyring } from "./release-trust.ts";
 export interface ReleaseSignatureSource {
   /** For people. */
   readonly label: string;
-  /** @throws SignetError when it cannot be told whether there are any */
-  read(digest: Digest): Promise<SignatureReading>;
+  /**
+   * @param isEnough may be asked with each signature as it is found, and ends the reading
+   * @throws SignetError when it cannot be told whether there are any
+   */
+  read(digest: Digest, isEnough: IsEnough): Promise<SignatureReading>;
 }
 
 /**
@@ -92,7 +95,8 @@ export async function judgeReleaseSignatures(
       waiting--;
       if (judging.isSatisfied || waiting === 0) resolve();
     };
-    for (const [index, source] of sources.entries()) ask(source, digest).then((answer) => take(index, answer), reject);
+    for (const [index, source] of sources.entries())
+      ask(source, digest, judging).then((answer) => take(index, answer), reject);
   });
   const { outcomes, signatures, accepted } = judging;
   const evidence: ReleaseEvidence = { digest, keyrings: outcomes, sources: [...answers], signatures, accepted };
@@ -122,6 +126,7 @@ class Judging {
   readonly #digest: Digest;
   readonly #keyrings: readonly ReleaseKeyring[];
   readonly #options: ReleaseSignatureOptions;
+  readonly #seen = new Set<StoredSignature>();
 
   constructor(digest: Digest, keyrings: readonly ReleaseKeyring[], options: ReleaseSignatureOptions) {
     this.#digest = digest;
@@ -135,23 +140,32 @@ class Judging {
   }
 
   add({ reading }: SourceAnswer): void {
-    for (const { bytes, location } of reading?.signatures ?? []) {
-      for (const [index, { name, keyring }] of this.#keyrings.entries()) {
-        if (this.outcomes[index]!.signer !== undefined) continue;
-        const judgement = judgeReleaseSignature(bytes, this.#digest, keyring, this.#options);
-        this.signatures.push({ location, keyring: name, judgement });
-        if (judgement.verdict === "rejected") continue;
-        if (!this.accepted.includes(bytes)) this.accepted.push(bytes);
-        this.outcomes[index] = { name, signer: judgement.signer, location };
-      }
+    for (const signature of reading?.signatures ?? []) this.addOne(signature);
+  }
+
+  /** Once for each, also where it was judged as it was found. */
+  addOne(signature: StoredSignature): void {
+    if (this.#seen.has(signature)) return;
+    this.#seen.add(signature);
+    const { bytes, location } = signature;
+    for (const [index, { name, keyring }] of this.#keyrings.entries()) {
+      if (this.outcomes[index]!.signer !== undefined) continue;
+      const judgement = judgeReleaseSignature(bytes, this.#digest, keyring, this.#options);
+      this.signatures.push({ location, keyring: name, judgement });
+      if (judgement.verdict === "rejected") continue;
+      if (!this.accepted.includes(bytes)) this.accepted.push(bytes);
+      this.outcomes[index] = { name, signer: judgement.signer, location };
     }
   }
 }
 
-async function ask(source: ReleaseSignatureSource, digest: Digest): Promise<SourceAnswer> {
+async function ask(source: ReleaseSignatureSource, digest: Digest, judging: Judging): Promise<SourceAnswer> {
   const { label } = source;
   try {
-    const reading = await source.read(digest);
+    const reading = await source.read(digest, (signature) => {
+      judging.addOne(signature);
+      return judging.isSatisfied;
+    });
     const { failure, signatures } = reading;
     if (failure === undefined) return { label, reading };
     return signatures.length === 0 ? { label, error: failure } : { label, reading, error: failure };
