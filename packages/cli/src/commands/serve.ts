@@ -31,7 +31,7 @@ export const command: Command = {
     const adminPassword = env["SIGNET_ADMIN_PASSWORD"] === "" ? undefined : env["SIGNET_ADMIN_PASSWORD"];
     const server = await startServer(config, { version, now, isTerminal, adminPassword });
     greet(server, config, terminal);
-    await untilStopped(server, config);
+    await untilStopped(server, config.tls === undefined && (isTerminal || process.stdin.isTTY));
     return exitCodes.done;
   },
 };
@@ -53,8 +53,11 @@ function greet(server: RunningServer, config: ServerConfig, terminal: Terminal):
   terminal.line(`  signet verify${insecure} --key PUBLIC-KEY docker://${host}/team/app:1`);
 }
 
-/** Resolves when the server has been asked to stop, and has. */
-async function untilStopped(server: RunningServer, config: ServerConfig): Promise<void> {
+/**
+ * Resolves when the server has been asked to stop, and has.
+ * @param isHungUp whether SIGHUP asks for it
+ */
+async function untilStopped(server: RunningServer, isHungUp: boolean): Promise<void> {
   const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
   let isAsked = false;
   const stop = (status: number): void => {
@@ -64,7 +67,7 @@ async function untilStopped(server: RunningServer, config: ServerConfig): Promis
   };
   process.on("SIGTERM", () => stop(exitCodes.terminated));
   process.on("SIGINT", () => stop(exitCodes.interrupted));
-  // Without a certificate there is nothing to read again: then it is what it is for other commands, the end of the terminal.
-  process.on("SIGHUP", () => (config.tls === undefined ? stop(exitCodes.hungUp) : void server.reload()));
+  // On a terminal, without a certificate to read again, it is what it is for other commands: the end of the terminal. To a service it means to read again what there is, and never to stop.
+  process.on("SIGHUP", () => (isHungUp ? stop(exitCodes.hungUp) : void server.reload()));
   await stopped;
 }

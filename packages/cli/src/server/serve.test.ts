@@ -142,6 +142,16 @@ test("the certificate is read again on SIGHUP; one that does not fit leaves the 
   assert.deepEqual([await isServed(first.ca), await isServed(second.ca)], [false, true]);
 });
 
+test("SIGHUP does not stop a service that has no certificate", async () => {
+  using dir = makeTempDir("signet-serve-");
+  await using server = await startServe(["--data", dir.path]);
+  server.signal("SIGHUP");
+  for (let count = 0; count < 5; count += 1) assert.equal(await statusOf(server, "/healthz"), 200);
+  server.signal("SIGTERM");
+  assert.equal(await server.ended, 0);
+  assert.equal(server.log().split('"msg":"draining"').length, 2);
+});
+
 test("SIGTERM lets an upload in flight end, and takes no new connection", async () => {
   using dir = makeTempDir("signet-serve-");
   await using server = await startServe(["--data", dir.path]);
