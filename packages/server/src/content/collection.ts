@@ -99,7 +99,7 @@ async function settlePending(
       const add = [];
       for (const { unit_key: digest } of rows) add.push(...(await listClosure(writer, repository, digest)));
       if (add.length > 0) await commitVersion(writer, repository, { add, remove: [] }, "maintenance", now);
-      if (rows.length < BATCH) await dropPendingBlobs(writer, id, before);
+      if (rows.length < BATCH) await dropPendingBlobs(writer, id, before, now);
       return rows.length;
     });
     committed += await settled.catch((error: unknown) => {
@@ -112,35 +112,19 @@ async function settlePending(
 }
 
 /**
- * A blob that a younger pending manifest names stays, and so do all while an upload to the repository has not ended: a large layer may take longer to come than the others of its image are spared.
+ * A blob that a younger pending manifest names stays. So do all while somebody pushes to the repository, up to the time that an upload has: a large layer may take longer to come than the others of its image
+ * are spared, and a client that finds a blob here does not send it again.
  */
-async function dropPendingBlobs(writer: Writer, repositoryId: number, before: number): Promise<void> {
-  await writer
-    .deleteFrom("pending")
-    .where("repository_id", "=", repositoryId)
-    .where("unit_kind", "=", "blob")
-    .where("added_at", "<", before)
-    .where((expression) =>
-      expression.not(
-        expression.exists(
-          expression.selectFrom("upload").select("upload.id").where("upload.repository_id", "=", repositoryId),
-        ),
-      ),
-    )
-    .where((expression) =>
-      expression.not(
-        expression.exists(
-          expression
-            .selectFrom("manifest_blob")
-            .innerJoin("pending as named", "named.unit_key", "manifest_blob.manifest_digest")
-            .select("manifest_blob.blob_digest")
-            .whereRef("manifest_blob.blob_digest", "=", "pending.unit_key")
-            .where("named.repository_id", "=", repositoryId)
-            .where("named.unit_kind", "=", "manifest"),
-        ),
-      ),
-    )
-    .execute();
+async function dropPendingBlobs(writer: Writer, repositoryId: number, before: number, now: number): Promise<void> {
+  await sql`
+    delete from pending where repository_id = ${repositoryId} and unit_kind = 'blob' and added_at < ${before}
+    and (added_at < ${now - UPLOAD_TIME_MS} or not (
+      exists (select 1 from upload where repository_id = ${repositoryId})
+      or exists (select 1 from pending young where young.repository_id = ${repositoryId} and young.added_at >= ${before})))
+    and not exists (select 1 from manifest_blob
+      join pending named on named.unit_key = manifest_blob.manifest_digest
+      where manifest_blob.blob_digest = pending.unit_key
+      and named.repository_id = ${repositoryId} and named.unit_kind = 'manifest')`.execute(writer);
 }
 
 async function expireUploads(
