@@ -82,6 +82,33 @@ forEachStorage(
       assert.equal((await database.read.selectFrom("upload").selectAll().execute()).length, 0);
     });
 
+    test("what another process received in the place of bytes that came here is hashed as it is, and never taken for these", async (t) => {
+      const place = await make(t);
+      const [here, there] = [await place?.open(), await place?.open()];
+      if (here === undefined || there === undefined) return;
+      const [one, other] = [new Uploads(here.database, here.blobs), new Uploads(there.database, there.blobs)];
+      for (const kept of ["other bytes", "of its own length"]) {
+        const upload = await one.append(await one.begin("a", "tester", 1), sent("begins "), 1);
+        const [arrived, taken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+        async function* late(): AsyncGenerator<Uint8Array> {
+          yield Buffer.from("good bytes!");
+          arrived.resolve();
+          await taken.promise;
+        }
+        const lost = one.append(upload, late(), 2);
+        await arrived.promise;
+        await other.append(upload, sent(kept), 2);
+        taken.resolve();
+        await assert.rejects(lost, { problem: "upload-conflict" });
+        const received = await one.find("a", upload.id);
+        assert.equal(received.state.received, "begins ".length + kept.length);
+        const claimed = digestOf(kept === "other bytes" ? "begins good bytes!" : `begins ${kept}`);
+        const finished = one.finish(received, sent(), claimed, 3);
+        if (kept === "other bytes") await assert.rejects(finished, { problem: "digest-mismatch" });
+        else assert.equal((await finished).digest, claimed);
+      }
+    });
+
     test("it counts for the quota, and a request that hangs in it gives way to the next", async (t) => {
       const storage = await (await make(t))?.open();
       if (storage === undefined) return;

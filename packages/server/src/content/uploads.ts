@@ -49,7 +49,8 @@ interface RunningRequest {
 interface RunningHash {
   /** Undefined where the beginning was received by a process that is gone: then the whole is read again at the end. */
   readonly hash: Hash | undefined;
-  readonly received: number;
+  /** What it is the hash of. As many bytes may have come another way: when two processes receive at once, the row has what one of them did, and it may be the other's. */
+  readonly state: UploadState;
 }
 
 /**
@@ -268,7 +269,7 @@ export class Uploads {
     interruption: Interruption,
     digest?: Digest,
   ): Promise<Received> {
-    const { hash } = this.#takeHash(upload);
+    const hash = this.#takeHash(upload);
     let received = upload.state.received;
     const use = await readQuotaUse(this.#database.read, upload.path, digest);
     const count = (bytes: number): void => this.#count(upload.path, bytes, use);
@@ -278,7 +279,7 @@ export class Uploads {
     } finally {
       this.#discount(upload.path, received - upload.state.received);
     }
-    const running = { hash, received };
+    const running = { hash, state };
     if (state.received !== received) throw conflict(upload.id);
     if (this.#hashes.size >= MAX_RUNNING_HASHES) {
       const [oldest] = this.#hashes.keys();
@@ -334,12 +335,11 @@ export class Uploads {
   }
 
   /** The hash of what is durable. It is taken out: an append that fails half-way has spoiled it. */
-  #takeHash({ id, state }: Upload): RunningHash {
+  #takeHash({ id, state }: Upload): Hash | undefined {
     const known = this.#hashes.get(id);
     this.#hashes.delete(id);
-    if (known?.received === state.received) return known;
-    const hash = state.received === 0 ? createHash("sha256") : undefined;
-    return { hash, received: state.received };
+    if (known?.state.received === state.received && known.state.details === state.details) return known.hash;
+    return state.received === 0 ? createHash("sha256") : undefined;
   }
 
   /** Only at the end: what was read again, a store may not be able to add to. */
