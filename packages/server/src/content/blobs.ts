@@ -3,7 +3,7 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Database, Reader, Writer } from "../db/database.ts";
 import { isServed } from "./membership.ts";
 import { addPending } from "./pending.ts";
-import { refuseOverQuota } from "./quotas.ts";
+import { holdQuota, refuseOverQuota } from "./quotas.ts";
 import { type HeldVersion, type ServedRepository, ensureRepository, findServed } from "./repositories.ts";
 
 /** A blob that a path serves. */
@@ -38,6 +38,7 @@ export async function addBlob(
 ): Promise<void> {
   const kept = await database.write(async (writer) => {
     const { repositoryId } = await ensureRepository(writer, path, now);
+    await holdQuota(writer, repositoryId);
     const row = await writer
       .insertInto("blob")
       .values({ ...blob, created_at: now, touched_at: now })
@@ -77,6 +78,8 @@ export async function mountBlob(database: Database, mount: Mount): Promise<Store
   return await database.write(async (writer) => {
     const served = await findServed(writer, from);
     if (served === undefined || !(await isServed(writer, served, { kind: "blob", key: digest }))) return undefined;
+    const { repositoryId } = await ensureRepository(writer, to, now);
+    await holdQuota(writer, repositoryId);
     const blob = await writer
       .updateTable("blob")
       .set({ touched_at: now })
@@ -84,7 +87,6 @@ export async function mountBlob(database: Database, mount: Mount): Promise<Store
       .returning(["digest", "size", "location"])
       .executeTakeFirst();
     if (blob === undefined) return undefined;
-    const { repositoryId } = await ensureRepository(writer, to, now);
     await addPending(writer, repositoryId, "blob", digest, now);
     await mount.finish?.(writer);
     await refuseOverQuota(writer, repositoryId);

@@ -13,8 +13,24 @@ export interface QuotaUse {
 }
 
 /**
+ * Where a repository has a quota, takes the turn of those who add to it until the transaction ends: of two that added at once on PostgreSQL, neither would count what the other adds. At the beginning, before any
+ * of its rows, as `lockRepository` does in its place.
+ */
+export async function holdQuota(writer: Writer, repositoryId: number): Promise<void> {
+  // A change of nothing locks the row.
+  await writer
+    .updateTable("repository")
+    .set((expression) => ({ quota_bytes: expression.ref("quota_bytes") }))
+    .where("id", "=", repositoryId)
+    .where("quota_bytes", "is not", null)
+    .execute();
+}
+
+/**
  * Looks, at the end of what adds bytes to a repository, whether it holds more than it may. What is pending counts, and so do uploads that have not ended, or a client could
  * fill the disk with those alone, or with manifests of 4 MiB each. A blob that several images share counts once; a signature that a manifest carries is its blob.
+ *
+ * The repository must be locked, or its quota held ({@link holdQuota}).
  * @throws ContentError `quota-exceeded`: then the transaction must not be committed
  */
 export async function refuseOverQuota(writer: Writer, repositoryId: number): Promise<void> {

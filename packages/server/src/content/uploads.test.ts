@@ -109,6 +109,23 @@ forEachStorage(
       }
     });
 
+    test("those who add to a repository at once, through several processes, hold no more than its quota", async (t) => {
+      const place = await make(t);
+      const [here, there] = [await place?.open(), await place?.open()];
+      if (here === undefined || there === undefined) return;
+      const both = [new Uploads(here.database, here.blobs), new Uploads(there.database, there.blobs)];
+      await both[0]!.begin("a", "tester", 1);
+      await here.database.write((writer) => writer.updateTable("repository").set({ quota_bytes: 4_000 }).execute());
+      for (let round = 0; round < 5; round += 1) {
+        const texts = Array.from({ length: 12 }, (_, index) => `${round} ${index}`.padEnd(1_000));
+        const taken = await Promise.allSettled(
+          texts.map(async (text, index) => await both[index % 2]!.take("a", sent(text), digestOf(text), 1)),
+        );
+        assert.equal(taken.filter((one) => one.status === "fulfilled").length, 4);
+        await here.database.write((writer) => writer.deleteFrom("pending").execute());
+      }
+    });
+
     test("it counts for the quota, and a request that hangs in it gives way to the next", async (t) => {
       const storage = await (await make(t))?.open();
       if (storage === undefined) return;

@@ -6,7 +6,7 @@ import type { Database, Writer } from "../db/database.ts";
 import { type StoredBlob, addBlob, mountBlob } from "./blobs.ts";
 import { ContentError } from "./content-error.ts";
 import { holdBody } from "./held-body.ts";
-import { type QuotaUse, overQuota, readQuotaUse, refuseOverQuota } from "./quotas.ts";
+import { type QuotaUse, holdQuota, overQuota, readQuotaUse, refuseOverQuota } from "./quotas.ts";
 import { ensureRepository } from "./repositories.ts";
 
 /** Bytes of one blob: twice the largest layers seen (models of some tens of GiB). Whoever wants less sets a quota. */
@@ -123,6 +123,13 @@ export class Uploads {
       const { state } = await this.#receive(upload, chunks, interruption);
       // After a loss of power an older state may be back; its bytes are durable as well.
       const noted = this.#database.note(async (writer) => {
+        const row = await writer
+          .selectFrom("upload")
+          .select("repository_id")
+          .where("id", "=", upload.id)
+          .executeTakeFirst();
+        if (row === undefined) throw conflict(upload.id);
+        await holdQuota(writer, row.repository_id);
         const changed = await writer
           .updateTable("upload")
           .set({ received: state.received, state: state.details, updated_at: now })
@@ -131,12 +138,7 @@ export class Uploads {
           .where("state", "=", upload.state.details)
           .executeTakeFirst();
         if (changed.numUpdatedRows === 0n) throw conflict(upload.id);
-        const { repository_id: repositoryId } = await writer
-          .selectFrom("upload")
-          .select("repository_id")
-          .where("id", "=", upload.id)
-          .executeTakeFirstOrThrow();
-        await refuseOverQuota(writer, repositoryId);
+        await refuseOverQuota(writer, row.repository_id);
       });
       await noted.catch(async (error: unknown) => {
         // The bytes are there and in no row: nobody would count them until they are collected.
