@@ -13,7 +13,8 @@ import {
 const catalog: OpenApiObject = {
   operationId: "listRepositories",
   summary: "List the repositories that the client may pull",
-  description: "Docker's catalog, which is no part of the OCI distribution specification. A page has at most 1,000.",
+  description:
+    "Docker's catalog, which is no part of the OCI distribution specification. A page has at most 1,000. Needs credentials: who has no account gets a token of the scope `registry:catalog:*` without any.",
   tags: ["server"],
   parameters: pageParameters,
   responses: {
