@@ -30,8 +30,10 @@ export const command: Command = {
     // Empty is unset: what a secret of Kubernetes holds before somebody fills it in.
     const adminPassword = env["SIGNET_ADMIN_PASSWORD"] === "" ? undefined : env["SIGNET_ADMIN_PASSWORD"];
     const server = await startServer(config, { version, now, isTerminal, adminPassword });
+    // Whoever reads the greeting may send signals.
+    const stopped = untilStopped(server, config.tls === undefined && (isTerminal || process.stdin.isTTY));
     greet(server, config, terminal);
-    await untilStopped(server, config.tls === undefined && (isTerminal || process.stdin.isTTY));
+    await stopped;
     return exitCodes.done;
   },
 };
