@@ -110,6 +110,7 @@ export type { AddableStore } from "./stores/dir-store.ts";
 export { lookasideStore } from "./stores/lookaside-store.ts";
 export type { LookasideStoreOptions } from "./stores/lookaside-store.ts";
 export { readReleaseStore } from "./stores/release-store.ts";
+export type { ReleaseStoreOptions } from "./stores/release-store.ts";
 export { folderLookasideBase, parseLookasideBase, signatureUrl } from "./stores/lookaside-url.ts";
 export type { LookasideBase } from "./stores/lookaside-url.ts";
 export { readKeyFile } from "./verify/key-file.ts";

@@ -31,6 +31,7 @@ export { judgeReleaseSignatures } from "./release/release-verdict.ts";
 export type {
   JudgedSignature,
   KeyringOutcome,
+  ReleaseEvidence,
   ReleaseSignatureSource,
   ReleaseSignaturesVerdict,
   SourceAnswer,

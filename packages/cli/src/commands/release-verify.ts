@@ -1,5 +1,5 @@
 import { type Digest, UndeterminedError } from "@signet/core";
-import type { ComponentCheck, ReleaseImage, ReleaseSignaturesVerdict, ReleaseTrust } from "@signet/openshift";
+import type { ComponentCheck, ReleaseEvidence, ReleaseImage, ReleaseSignaturesVerdict } from "@signet/openshift";
 import type { Command, FlagOption, Invocation, NumberOption, TextOption } from "../command-line/command.ts";
 import { jobsOption as anyJobsOption, outputFormatOption } from "../command-line/common-options.ts";
 import { type ExitCode, exitCodes } from "../command-line/exit-code.ts";
@@ -89,7 +89,7 @@ export const command: Command = {
     const digest = await digestAlone(argument, invocation);
     if (digest !== undefined) {
       const used = await findReleaseTrust(new Set([digest]), access, invocation, runtime);
-      const signatures = await judge({ digest }, used.trust, access, invocation, runtime);
+      const signatures = await judge({ digest }, { image: digest, used }, access, invocation, runtime);
       return finish({ image: digest, used, signatures }, invocation, runtime);
     }
     checkReleaseArgument(argument, name);
@@ -100,7 +100,7 @@ export const command: Command = {
     await using source = await openImageSource(imageName, access.open);
     const used = await findReleaseTrust(await digestsOfRelease(source), access, invocation, runtime);
     const top = await source.manifest();
-    const signatures = await judge({ digest: top.digest, source }, used.trust, access, invocation, runtime);
+    const signatures = await judge({ digest: top.digest, source }, { image, used }, access, invocation, runtime);
     if (signatures.verdict === "rejected" || invocation.get(shallowOption))
       return finish({ image, used, signatures }, invocation, runtime);
     const release = await readReleaseImage(source, readPlatform(invocation));
@@ -124,14 +124,22 @@ async function digestAlone(argument: string, invocation: Invocation): Promise<Di
 
 async function judge(
   release: SearchedRelease,
-  trust: ReleaseTrust,
+  { image, used }: Pick<VerifiedRelease, "image" | "used">,
   access: ImageAccess,
   invocation: Invocation,
   runtime: Runtime,
 ): Promise<ReleaseSignaturesVerdict> {
   const identity = invocation.get(identityOption);
   const wanted = identity === undefined ? release : { ...release, identity: parseReferenceArgument(identity) };
-  const verdict = await judgeRelease(wanted, trust, access, invocation, runtime);
+  const verdict = await judgeRelease(wanted, used.trust, access, invocation, runtime).catch((error: unknown) => {
+    // What was found is shown also where it does not suffice.
+    const evidence = error instanceof UndeterminedError ? error.details["evidence"] : undefined;
+    if (evidence !== undefined) {
+      const signatures = { ...(evidence as ReleaseEvidence), verdict: "undetermined" as const };
+      print({ image, used, signatures }, invocation, runtime);
+    }
+    throw error;
+  });
   const folder = invocation.get(writeConfigMapOption);
   if (folder !== undefined && verdict.verdict === "accepted") {
     const { writeSignatureConfigMap } = await import("@signet/openshift");
@@ -161,10 +169,14 @@ async function checkAll(
   });
 }
 
-function finish(verified: VerifiedRelease, invocation: Invocation, { terminal, progress }: Runtime): ExitCode {
+function print(verified: VerifiedRelease, invocation: Invocation, { terminal, progress }: Runtime): void {
   progress.clear();
   if (invocation.get(outputFormatOption) === "json") terminal.json(reportRelease(verified));
   else printReleaseReport(verified, terminal);
+}
+
+function finish(verified: VerifiedRelease, invocation: Invocation, runtime: Runtime): ExitCode {
+  print(verified, invocation, runtime);
   const { signatures, components = [] } = verified;
   if (signatures.verdict === "rejected") return exitCodes.rejected;
   const bad = components.filter(({ outcome }) => outcome !== "equal");

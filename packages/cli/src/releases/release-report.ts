@@ -3,6 +3,7 @@ import { formatPlatform } from "@signet/core";
 import {
   type ComponentCheck,
   type ComponentOutcome,
+  type ReleaseEvidence,
   type ReleaseImage,
   type ReleaseSignaturesVerdict,
   describeRedHatKey,
@@ -11,13 +12,18 @@ import { plural } from "../terminal/plural.ts";
 import type { Painted, Terminal } from "../terminal/terminal.ts";
 import type { UsedTrust } from "./trust-from-release.ts";
 
+/** What was found where it could not be told whether the release is signed. */
+export interface UndeterminedSignatures extends ReleaseEvidence {
+  readonly verdict: "undetermined";
+}
+
 /** What was found of one release. */
 export interface VerifiedRelease {
   /** The image's canonical name, or a digest. */
   readonly image: string;
   /** What it was judged by. */
   readonly used: UsedTrust;
-  readonly signatures: ReleaseSignaturesVerdict;
+  readonly signatures: ReleaseSignaturesVerdict | UndeterminedSignatures;
   /** Undefined when the images were not looked at. */
   readonly release?: ReleaseImage;
   readonly components?: readonly ComponentCheck[];
@@ -63,7 +69,7 @@ export function reportRelease({ image, used, signatures, release, components }: 
   };
 }
 
-function reportKeyrings({ keyrings }: ReleaseSignaturesVerdict): readonly object[] {
+function reportKeyrings({ keyrings }: ReleaseEvidence): readonly object[] {
   return keyrings.map(({ name, signer, location }) => ({
     name,
     satisfied: signer !== undefined,
@@ -85,8 +91,11 @@ export function describeUsedTrust({ trust, from }: UsedTrust): readonly string[]
   return [trust.source, ...(from === undefined ? [] : [`which ${from.acceptedBy} accepts`])];
 }
 
-function verdictOf(signatures: ReleaseSignaturesVerdict, components: readonly ComponentCheck[] = []): string {
-  if (signatures.verdict === "rejected") return "rejected";
+function verdictOf(
+  { verdict }: Pick<VerifiedRelease["signatures"], "verdict">,
+  components: readonly ComponentCheck[] = [],
+): string {
+  if (verdict !== "accepted") return verdict;
   const bad = components.filter(({ outcome }) => outcome !== "equal");
   if (bad.some(({ outcome }) => outcome !== "unknown")) return "rejected";
   return bad.length === 0 ? "accepted" : "undetermined";
@@ -105,7 +114,7 @@ const colours: Readonly<Record<string, Painted["colour"]>> = {
 };
 
 /** What people should know of the signature that satisfies a keyring: a key that has expired since, one for previews, weak parts that are let pass. */
-export function notesOn({ keyrings, signatures }: ReleaseSignaturesVerdict, name: string): readonly string[] {
+export function notesOn({ keyrings, signatures }: ReleaseEvidence, name: string): readonly string[] {
   const { signer, location } = keyrings.find((keyring) => keyring.name === name) ?? {};
   if (signer === undefined) return [];
   const judged = signatures.find(({ keyring, location: place, judgement }) => {

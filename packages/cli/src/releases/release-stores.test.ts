@@ -28,7 +28,7 @@ interface Report {
 /** What a store has at signature-1, -2, …: bytes, or an HTTP status; 404 behind them. */
 type Row = readonly (Buffer | number)[];
 
-async function verifyFromWeb(t: TestContext, row: Row) {
+async function verifyFromWeb(t: TestContext, row: Row, ...more: readonly string[]) {
   const server = await startLoopbackServer((request, response) => {
     const position = Number(/\/signatures\/sha256=[0-9a-f]{64}\/signature-(\d+)$/.exec(request.url ?? "")?.[1]);
     const answer = row[position - 1] ?? 404;
@@ -36,15 +36,14 @@ async function verifyFromWeb(t: TestContext, row: Row) {
     else response.writeHead(200).end(answer);
   });
   t.after(() => server.dispose());
-  return { ...(await verify(t, `${server.url}/signatures/`)), server };
+  return { ...(await verify(t, `${server.url}/signatures/`, ...more)), server };
 }
 
-async function verify(t: TestContext, store: string) {
+async function verify(t: TestContext, store: string, ...more: readonly string[]) {
   const dir = makeTempDir();
   t.after(() => dir.dispose());
-  const result = await runSignet(["release", "verify", "--shallow", `sha256:${hex}`, "--store", store, "-o", "json"], {
-    env: { HOME: dir.path },
-  });
+  const args = ["release", "verify", "--shallow", `sha256:${hex}`, "--store", store, "-o", "json", ...more];
+  const result = await runSignet(args, { env: { HOME: dir.path } });
   return { ...result, report: result.stdout === "" ? undefined : (JSON.parse(result.stdout) as Report) };
 }
 
@@ -72,10 +71,24 @@ describe("stores of releases", () => {
 
   test("a place that cannot be told leaves it open whether there is a signature, whatever else is bad", async (t) => {
     for (const row of [[403], [junk, 403], [403, junk], [large, 503]] satisfies Row[]) {
-      const { status, stderr } = await verifyFromWeb(t, row);
+      const { status, stderr, report } = await verifyFromWeb(t, row);
       assert.equal(status, 2, stderr);
       assert.match(stderr, /could not be asked: .*HTTP (403|503)/);
+      // With what was found, for whoever has to show it.
+      const [store] = report!.signature.stores;
+      assert.deepEqual([report!.verdict, store!.error?.code], ["undetermined", "signature-store-error"]);
     }
+  });
+
+  test("what could not be told is reported to people as well", async (t) => {
+    const server = await startLoopbackServer((_request, response) => response.writeHead(503).end());
+    t.after(() => server.dispose());
+    const dir = makeTempDir();
+    t.after(() => dir.dispose());
+    const args = ["release", "verify", "--shallow", `sha256:${hex}`, "--store", server.url];
+    const { status, stdout, stderr } = await runSignet(args, { env: { HOME: dir.path } });
+    assert.equal(status, 2, stderr);
+    assert.match(stdout, new RegExp(`^undetermined {2}sha256:${hex}\n[^]*store {6}.*could not be asked: .*HTTP 503`));
   });
 
   test("404 ends the walk, and what is larger than any signature is passed over and told", async (t) => {
@@ -91,6 +104,12 @@ describe("stores of releases", () => {
     const { status, server } = await verifyFromWeb(t, [...Array<Buffer>(9).fill(junk), good]);
     assert.equal(status, 1);
     assert.equal(server.requests.length, 9);
+    // Unless somebody wants more or fewer.
+    const ten: Row = [...Array<Buffer>(9).fill(junk), good];
+    assert.equal((await verifyFromWeb(t, ten, "--max-signatures", "10")).status, 0);
+    const fewer = await verifyFromWeb(t, nine, "--max-signatures", "8");
+    assert.deepEqual([fewer.status, fewer.server.requests.length], [1, 8]);
+    for (const wrong of ["0", "129"]) assert.equal((await verify(t, "file:///", "--max-signatures", wrong)).status, 64);
 
     const dir = makeTempDir();
     t.after(() => dir.dispose());

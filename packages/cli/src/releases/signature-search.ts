@@ -1,9 +1,9 @@
 /** The signatures of one release: where they are looked for, and what they are worth. */
-import { type Digest, type Reference, UndeterminedError } from "@signet/core";
+import { type Digest, MAX_SIGNATURES_PER_MANIFEST, type Reference, UndeterminedError } from "@signet/core";
 import { nodeEngine } from "@signet/core/node-engine";
 import type { ImageSource } from "@signet/images";
 import type { ReleaseSignatureSource, ReleaseSignaturesVerdict, ReleaseTrust } from "@signet/openshift";
-import type { Invocation, ListOption } from "../command-line/command.ts";
+import type { Invocation, ListOption, NumberOption } from "../command-line/command.ts";
 import { readSwitches } from "../command-line/openpgp-options.ts";
 import type { ImageAccess } from "../images/image-access.ts";
 import type { Runtime } from "../runtime.ts";
@@ -14,6 +14,15 @@ export const configMapOption: ListOption = {
   value: "FILE|DIR",
   summary: "Look for signatures in these ConfigMaps of mirrored signatures as well",
   completion: "file",
+};
+
+export const maxSignaturesOption: NumberOption = {
+  kind: "number",
+  name: "max-signatures",
+  value: "N",
+  minimum: 1,
+  maximum: MAX_SIGNATURES_PER_MANIFEST,
+  summary: "Signatures looked at in each store (default 9, as a cluster: what is accepted further on, none accepts)",
 };
 
 /** A release whose signatures are judged. */
@@ -72,11 +81,13 @@ async function listSources(
       }),
     });
   }
+  const most = invocation.get(maxSignaturesOption);
   for (const { url } of trust.stores) {
     const base = parseLookasideBase(url.href, "the store of the release");
     sources.push({
       label: base.label,
-      read: (digest, isEnough) => readReleaseStore(base, digest, access.clients, isEnough),
+      read: (digest, isEnough) =>
+        readReleaseStore(base, digest, access.clients, { isEnough, ...(most === undefined ? {} : { most }) }),
     });
   }
   // Beside the image itself: in a lookaside store, behind the registry's signatures API, in a dir: image.

@@ -18,11 +18,12 @@ import type { ImageAccess } from "../images/image-access.ts";
 import { readPlatform } from "../images/platform-options.ts";
 import type { Runtime } from "../runtime.ts";
 import { readReleaseTrust, storeOption, trustFromReleaseOption } from "./release-trust-options.ts";
-import { configMapOption, explainUndetermined, judgeRelease } from "./signature-search.ts";
+import { configMapOption, explainUndetermined, judgeRelease, maxSignaturesOption } from "./signature-search.ts";
 
 /** What reading a release and finding its signatures takes. */
 export const releaseReadingOptions: readonly OptionSpec[] = [
   configMapOption,
+  maxSignaturesOption,
   registriesDOption,
   registriesConfOption,
   overrideOsOption,

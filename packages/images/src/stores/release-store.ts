@@ -9,13 +9,20 @@ import type { RowRules } from "./read-ahead.ts";
 import type { IsEnough, SignatureReading } from "./signature-store.ts";
 
 /** A cluster looks at the first nine alone (openshift/library-go, pkg/verify/store/sigstore): one behind them makes no release acceptable there. */
-const MAX_RELEASE_SIGNATURES = 9;
+const RELEASE_SIGNATURES = 9;
 
 /** Bytes of one signature. Genuine ones have less than one thousand; this is what the cluster's reader allows for. */
 const MAX_RELEASE_SIGNATURE_BYTES = 50 * 1024;
 
+export interface ReleaseStoreOptions {
+  /** True for a signature behind which none is wanted. */
+  readonly isEnough?: IsEnough;
+  /** Signatures that are looked at, from 1 to `MAX_SIGNATURES_PER_MANIFEST`. Default {@link RELEASE_SIGNATURES}. */
+  readonly most?: number;
+}
+
 /**
- * Reads the signatures that a store has for a release, `BASE/sha256=HEX/signature-N`, up to the first that is missing, as a cluster does: at most nine, and on behind one that
+ * Reads the signatures that a store has for a release, `BASE/sha256=HEX/signature-N`, up to the first that is missing, as a cluster does: at most {@link RELEASE_SIGNATURES}, and on behind one that
  * the store fails to give, which is the reading's `failure`. A larger one than any signature is passed over with a warning. What counts as missing is the same as for lookaside stores.
  * A folder may also be laid out as `sha256/HEX/signature-N`, as the update service has it.
  *
@@ -26,10 +33,10 @@ export async function readReleaseStore(
   base: LookasideBase,
   digest: Digest,
   clients: Pick<RegistryClients, "openWeb">,
-  isEnough?: IsEnough,
+  { isEnough, most = RELEASE_SIGNATURES }: ReleaseStoreOptions = {},
 ): Promise<SignatureReading> {
   const rules: RowRules = {
-    most: MAX_RELEASE_SIGNATURES,
+    most,
     passesFailures: true,
     maxBytes: MAX_RELEASE_SIGNATURE_BYTES,
     ...(isEnough === undefined ? {} : { isEnough }),

@@ -54,7 +54,8 @@ export interface KeyringOutcome {
   readonly location?: string;
 }
 
-interface ReleaseEvidence {
+/** What was found of one release, whatever it is worth. */
+export interface ReleaseEvidence {
   readonly digest: Digest;
   readonly keyrings: readonly KeyringOutcome[];
   readonly sources: readonly SourceAnswer[];
