@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { sql } from "kysely";
 import { serveRegistry } from "../registry/serve.testing.ts";
 import { forEachStorage } from "../storage-pairs.testing.ts";
-import { makeSigner, pushImage, storeSignature } from "../trust/trust.testing.ts";
+import { makeAuthor, makeSigner, pushImage, storeSignature } from "../trust/trust.testing.ts";
+import { addTrustedKey, withdrawKey } from "../trust/trusted-keys.ts";
 import { MAX_READABLE_HOLDERS, listReleaseSignatures } from "./release-signatures.ts";
 
 forEachStorage(
@@ -68,6 +69,46 @@ forEachStorage(
         }
       });
       assert.deepEqual(await read("reader"), [Buffer.from(own)]);
+      assert.deepEqual(registry.failures, []);
+    });
+
+    test("nobody can put signatures of keys that the server does not know before one that its keyring accepts", async (t) => {
+      const storage = await (await make(t))?.open();
+      if (storage === undefined) return;
+      const { database } = storage;
+      const rights = (account: string, _action: string, path: string): boolean =>
+        account === "admin" || path !== "secret/app";
+      await using registry = await serveRegistry(rights, {}, storage);
+      const [vendor, stranger] = [await makeSigner(), await makeSigner()];
+      await addTrustedKey(database, vendor.publicKey, "the vendor", makeAuthor());
+      const { digest, bytes: image } = await pushImage(database, "a/first", 1);
+      for (const path of ["secret/app", "z/release"]) await pushImage(database, path, 1);
+      const crowd: Uint8Array[] = [];
+      for (let index = 0; index < 12; index += 1) crowd.push(await stranger.sign(image, `r.example.com/a:${index}`));
+      for (const bytes of crowd.slice(0, 10)) await storeSignature(database, "a/first", digest, bytes);
+      for (const bytes of crowd.slice(10)) await storeSignature(database, "z/release", digest, bytes);
+      const [genuine, second, hidden] = [
+        await vendor.sign(image, "r.example.com/release:1"),
+        await vendor.sign(image, "r.example.com/release:2"),
+        await vendor.sign(image, "r.example.com/secret:1"),
+      ];
+      for (const bytes of [genuine, second]) await storeSignature(database, "z/release", digest, bytes);
+      await storeSignature(database, "secret/app", digest, hidden);
+      const read = async (account: string): Promise<readonly Buffer[]> => {
+        const found: Buffer[] = [];
+        for (let index = 1; ; index += 1) {
+          const path = `/signatures/${digest.replace(":", "=")}/signature-${index}`;
+          const answer = await registry.request("GET", path, undefined, { "x-test-account": account });
+          if (answer.status === 404) return found;
+          found.push(answer.bytes);
+        }
+      };
+      const inOrder = [genuine, second, ...crowd].map((bytes) => Buffer.from(bytes));
+      assert.deepEqual(await read("reader"), inOrder);
+      assert.deepEqual(await read("admin"), [Buffer.from(hidden), ...inOrder]);
+      // With the key its signatures go.
+      await withdrawKey(database, vendor.fingerprint, "stolen", makeAuthor());
+      assert.deepEqual(await read("admin"), inOrder.slice(2));
       assert.deepEqual(registry.failures, []);
     });
 

@@ -1,6 +1,6 @@
 /** Signatures of a manifest over all repositories that somebody may read. */
 import { setImmediate } from "node:timers/promises";
-import { sql } from "kysely";
+import { type RawBuilder, type SqlBool, sql } from "kysely";
 import type { Reader } from "../db/database.ts";
 import type { ServedRepository } from "./repositories.ts";
 
@@ -17,8 +17,13 @@ const READ_BATCH = 100;
 
 type Holder = Pick<ServedRepository, "path" | "repositoryId" | "version" | "visibility">;
 
+/** The condition that a signature was accepted by the server's keyring when it was last judged. */
+const isAccepted = sql<SqlBool>`(select newest.verdict from verification as newest
+  where newest.signature_digest = signature.digest order by newest.id desc limit 1) = 'accepted'`;
+
 /**
- * The digests of the signatures of simple signing of a manifest, each once: path by path in the order of their bytes, oldest first in each. Rights come first: what cannot be read takes no place.
+ * The digests of the signatures of simple signing of a manifest, each once. First those that the server's keyring accepts: clusters look at nine, and whoever may sign in some public repository could put
+ * as many before the genuine one. In each half path by path in the order of their bytes, oldest first in each. Rights come before all: what cannot be read takes no place.
  *
  * @param wanted the place, from 1, of the one that is of use, or its digest; there may be more in the answer, of a digest only that
  * @param mayRead whether a path's signatures count
@@ -29,17 +34,39 @@ export async function listReleaseSignatures(
   wanted: { readonly index: number } | { readonly signature: string },
   mayRead: (holder: Pick<Holder, "path" | "visibility">) => boolean,
 ): Promise<readonly string[]> {
-  const [needed, only] = "index" in wanted ? [wanted.index, undefined] : [1, wanted.signature];
+  if ("signature" in wanted) {
+    return await collectDigests(reader, { manifest, among: sql`signature.digest = ${wanted.signature}` }, 1, mayRead);
+  }
+  const first = await collectDigests(reader, { manifest, among: isAccepted }, wanted.index, mayRead);
+  if (first.length >= wanted.index) return first;
+  const others = await collectDigests(reader, { manifest, among: sql`1 = 1` }, wanted.index, mayRead);
+  return [...new Set([...first, ...others])];
+}
+
+/** Signatures of a manifest that are looked for. */
+interface Sought {
+  readonly manifest: string;
+  /** What must hold of the table `signature`. */
+  readonly among: RawBuilder<SqlBool>;
+}
+
+/** @param needed how many are of use; there may be more in the answer */
+async function collectDigests(
+  reader: Reader,
+  sought: Sought,
+  needed: number,
+  mayRead: (holder: Pick<Holder, "path" | "visibility">) => boolean,
+): Promise<readonly string[]> {
   const found = new Set<string>();
   let last = "";
   let readable = 0;
   let limit = FIRST_HOLDER_BATCH;
   for (let asked = 0; asked < MAX_HOLDERS; limit = Math.min(limit * 2, MAX_HOLDER_BATCH)) {
-    const rows = await listHolders(reader, manifest, only, last, limit);
+    const rows = await listHolders(reader, sought, last, limit);
     const allowed = rows.filter(mayRead).slice(0, MAX_READABLE_HOLDERS - readable);
     for (let start = 0; start < allowed.length; start += READ_BATCH) {
       const batch = allowed.slice(start, start + READ_BATCH);
-      for (const digest of await listDigests(reader, manifest, only, batch)) found.add(digest);
+      for (const digest of await listDigests(reader, sought, batch)) found.add(digest);
       if (found.size >= needed) return [...found];
       // SQLite answers without going through the event loop: other requests must come in between.
       await setImmediate();
@@ -55,8 +82,7 @@ export async function listReleaseSignatures(
 /** Paths that serve a signature of a manifest, in the order of their bytes, after `last`. */
 async function listHolders(
   reader: Reader,
-  manifest: string,
-  only: string | undefined,
+  { manifest, among }: Sought,
   last: string,
   limit: number,
 ): Promise<readonly Holder[]> {
@@ -68,7 +94,7 @@ async function listHolders(
     join repository on repository.id = membership.repository_id
     join distribution on distribution.repository_id = repository.id
     where membership.unit_kind = 'signature' and membership.unit_key = signature.digest
-      and signature.manifest_digest = ${manifest} ${only === undefined ? sql`` : sql`and signature.digest = ${only}`}
+      and signature.manifest_digest = ${manifest} and ${among}
       and signature.format = 'simple-signing' and distribution.path > ${last}
       and membership.version_added <= coalesce(distribution.version, repository.latest_version)
       and (membership.version_removed is null
@@ -80,8 +106,7 @@ async function listHolders(
 /** What these paths serve. */
 async function listDigests(
   reader: Reader,
-  manifest: string,
-  only: string | undefined,
+  { manifest, among }: Sought,
   holders: readonly Holder[],
 ): Promise<readonly string[]> {
   const rows = await reader
@@ -95,7 +120,7 @@ async function listDigests(
     .select(["signature.digest", "membership.repository_id", "membership.version_added", "membership.version_removed"])
     .whereRef("membership.unit_key", "=", "signature.digest")
     .where("signature.manifest_digest", "=", manifest)
-    .$if(only !== undefined, (query) => query.where("signature.digest", "=", only!))
+    .where(among)
     .where("signature.format", "=", "simple-signing")
     .where("membership.unit_kind", "=", "signature")
     .where(

@@ -193,7 +193,7 @@ const readRelease: OpenApiObject = {
   operationId: "readReleaseSignature",
   summary: "Read a signature of a manifest, whatever repository holds it",
   description:
-    "The form in which signatures of OpenShift releases are published. Signatures of simple signing from the repositories that the client may pull (the first 10,000 of those that hold some), each once.",
+    "The form in which signatures of OpenShift releases are published. Signatures of simple signing from the repositories that the client may pull (the first 10,000 of those that hold some), each once, those first that the server's keyring accepts.",
   tags: ["lookaside"],
   parameters: [ifNoneMatch],
   responses: { 200: file, ...unchanged, ...failures(401, 414, 429, 500, 503), ...fileUnknown },
