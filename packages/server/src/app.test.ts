@@ -176,6 +176,27 @@ test("a request behind another on its connection is answered by what was committ
   assert.equal(statuses[1], "401");
 });
 
+test("a target with the server's name is the one without, and of two hosts none counts", async () => {
+  await using server = await serveWhole();
+  const { url } = server;
+  for (const [target, status] of [
+    [`${url}/healthz`, 200],
+    ["http://other.example/healthz?x=1", 200],
+    ["HTTPS://other.example/v2/team/app/tags/list", 401],
+    ["http://other.example", 404],
+    ["http://other.example?x", 404],
+    ["ftp://other.example/healthz", 404],
+    ["http:///healthz", 404],
+  ] as const)
+    assert.equal((await askRaw(url, "GET", target, {})).status, status, target);
+  const { text } = await askRaw(url, "GET", "http://named.example/v2/", { host: "other.example" });
+  assert.match(text, /realm="http:\/\/named\.example\/token"/);
+  for (const path of ["/healthz", "/v2/", "/v2/team/app/manifests/1"]) {
+    const head = `GET ${path} HTTP/1.1\r\nHost: a.example\r\nhOST: b.example\r\nConnection: close\r\n\r\n`;
+    assert.equal((await sendRaw(url, [head])).status, 400, path);
+  }
+});
+
 test("metrics are for admins: others are told to log in, or that it does not help", async () => {
   await using server = await serveWhole();
   const pull = { authorization: `Bearer ${await server.token(["repository:team/app:pull"], admin)}` };

@@ -20,6 +20,7 @@ import { servePage } from "./http/own-pages.ts";
 import { type OwnPath, isOwnPath, ownRoutes } from "./http/own-routes.ts";
 import { ReadinessCheck } from "./http/readiness.ts";
 import { RequestLog } from "./http/request-log.ts";
+import { normalizeTarget, refuseSeveralHosts } from "./http/request-target.ts";
 import { type ServerLog, makeServerLog } from "./http/server-log.ts";
 import { TlsWatcher, readTlsPair } from "./http/tls-files.ts";
 import { type Exchange, answer, openExchange } from "./registry/answer.ts";
@@ -280,6 +281,7 @@ class App {
     // One that waits behind another on its connection has no socket yet. It may have been sent after the turn began, and so may any when a turn polls again.
     const isLate = response.socket === null || (this.guard?.connections ?? 0) >= MAX_POLLED;
     if (isLate) this.#database.mark();
+    normalizeTarget(request);
     const id = this.#requests.begin(request, response);
     this.guard?.watch(request, response);
     const headers: Record<string, string> = { ...contentHeaders, "x-request-id": id };
@@ -291,10 +293,11 @@ class App {
   }
 
   async #guarded(exchange: Exchange, work: (exchange: Exchange) => Promise<void>): Promise<void> {
+    const { request, response } = exchange;
     try {
+      refuseSeveralHosts(request);
       await work(exchange);
     } catch (error) {
-      const { request, response } = exchange;
       const known = wordError(error);
       if (known === undefined) this.#reportFailure(error, request);
       if (response.headersSent || response.destroyed) {
