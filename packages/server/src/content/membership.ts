@@ -42,6 +42,47 @@ export async function isServed(reader: Reader | Writer, served: HeldVersion, uni
   return pending !== undefined;
 }
 
+/**
+ * Manifests that a list names and a path serves, as {@link isServed} has it, at most so many. However many others the list names, none of these is passed over for them.
+ * @param list its digest
+ */
+export async function listServedChildren(
+  reader: Reader,
+  { repositoryId, version, isPinned }: HeldVersion,
+  list: string,
+  limit: number,
+): Promise<readonly string[]> {
+  const rows = await reader
+    .selectFrom("manifest_child")
+    .select("child_digest")
+    .distinct()
+    .where("manifest_digest", "=", list)
+    .where((expression) => {
+      const member = expression.exists(
+        expression
+          .selectFrom("membership")
+          .select("membership.version_added")
+          .where("membership.repository_id", "=", repositoryId)
+          .where("membership.unit_kind", "=", "manifest")
+          .whereRef("membership.unit_key", "=", "manifest_child.child_digest")
+          .where(inVersion(version)),
+      );
+      if (isPinned) return member;
+      const pending = expression.exists(
+        expression
+          .selectFrom("pending")
+          .select("pending.added_at")
+          .where("pending.repository_id", "=", repositoryId)
+          .where("pending.unit_kind", "=", "manifest")
+          .whereRef("pending.unit_key", "=", "manifest_child.child_digest"),
+      );
+      return expression.or([member, pending]);
+    })
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.child_digest);
+}
+
 /** Of some keys, those that the repository's latest version or its pending content holds. */
 export async function listPresent(
   writer: Reader | Writer,

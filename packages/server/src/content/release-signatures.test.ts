@@ -1,11 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "kysely";
-import { serveRegistry } from "../registry/serve.testing.ts";
+import { type ServedRegistry, serveRegistry } from "../registry/serve.testing.ts";
 import { forEachStorage } from "../storage-pairs.testing.ts";
 import { makeAuthor, makeSigner, pushImage, storeSignature } from "../trust/trust.testing.ts";
 import { addTrustedKey, withdrawKey } from "../trust/trusted-keys.ts";
 import { MAX_READABLE_HOLDERS, listReleaseSignatures } from "./release-signatures.ts";
+
+/** All signatures of an image in the tree over all repositories, as an account finds them: one after the other, up to the first that is missing. */
+async function readTree(registry: ServedRegistry, digest: string, account: string): Promise<readonly Buffer[]> {
+  const found: Buffer[] = [];
+  for (let index = 1; ; index += 1) {
+    const path = `/signatures/${digest.replace(":", "=")}/signature-${index}`;
+    const answer = await registry.request("GET", path, undefined, { "x-test-account": account });
+    if (answer.status === 404) return found;
+    assert.equal(answer.status, 200);
+    found.push(answer.bytes);
+  }
+}
 
 forEachStorage(
   (make) => {
@@ -35,16 +47,7 @@ forEachStorage(
         "x-test-account": "admin",
       });
       assert.equal(gone.status, 204);
-      const read = async (account: string): Promise<readonly Buffer[]> => {
-        const found: Buffer[] = [];
-        for (let index = 1; ; index += 1) {
-          const path = `/signatures/${digest.replace(":", "=")}/signature-${index}`;
-          const answer = await registry.request("GET", path, undefined, { "x-test-account": account });
-          if (answer.status === 404) return found;
-          assert.equal(answer.status, 200);
-          found.push(answer.bytes);
-        }
-      };
+      const read = (account: string): Promise<readonly Buffer[]> => readTree(registry, digest, account);
       assert.deepEqual(await read("nobody"), []);
       assert.deepEqual(await read("reader"), [Buffer.from(own), Buffer.from(shared)]);
       // Each once, by the first path that has it.
@@ -94,15 +97,7 @@ forEachStorage(
       ];
       for (const bytes of [genuine, second]) await storeSignature(database, "z/release", digest, bytes);
       await storeSignature(database, "secret/app", digest, hidden);
-      const read = async (account: string): Promise<readonly Buffer[]> => {
-        const found: Buffer[] = [];
-        for (let index = 1; ; index += 1) {
-          const path = `/signatures/${digest.replace(":", "=")}/signature-${index}`;
-          const answer = await registry.request("GET", path, undefined, { "x-test-account": account });
-          if (answer.status === 404) return found;
-          found.push(answer.bytes);
-        }
-      };
+      const read = (account: string): Promise<readonly Buffer[]> => readTree(registry, digest, account);
       const inOrder = [genuine, second, ...crowd].map((bytes) => Buffer.from(bytes));
       assert.deepEqual(await read("reader"), inOrder);
       assert.deepEqual(await read("admin"), [Buffer.from(hidden), ...inOrder]);

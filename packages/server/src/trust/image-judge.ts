@@ -13,7 +13,7 @@ import { nodeEngine } from "@signet/core/node-engine";
 import { LRUCache } from "lru-cache";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { findManifest } from "../content/manifests.ts";
-import { inVersion, isServed } from "../content/membership.ts";
+import { isServed, listServedChildren } from "../content/membership.ts";
 import type { ServedRepository } from "../content/repositories.ts";
 import { listSignatures } from "../content/signatures.ts";
 import type { Database } from "../db/database.ts";
@@ -91,7 +91,8 @@ export class ImageJudge {
     const what: Case = { served, policy: this.#parse(policy.requirements), ...context };
     const own = await this.#judgeAlone(what, pulled.digest, pulled);
     if (own.reasons.length === 0) return own;
-    const instances = await this.#listInstances(served, pulled.digest);
+    // One more than are judged tells that there are more.
+    const instances = await listServedChildren(this.#database.read, served, pulled.digest, MAX_INSTANCES + 1);
     if (instances.length > 0) return await this.#judgeInstances(what, instances, pulled, own);
     return (await this.#findVouching(what, pulled.digest)) ?? own;
   }
@@ -136,40 +137,6 @@ export class ImageJudge {
     const found = await isSignatureData(this.#database.read, this.#blobs, served, manifest);
     this.#data.set(key, found);
     return found;
-  }
-
-  /** Manifests that a list names and the repository serves; one more than are judged tells that there are more. However many others it names, none of these is passed over. */
-  async #listInstances(served: ServedRepository, digest: string): Promise<readonly string[]> {
-    const { repositoryId, version, isPinned } = served;
-    const rows = await this.#database.read
-      .selectFrom("manifest_child")
-      .select("child_digest")
-      .distinct()
-      .where("manifest_digest", "=", digest)
-      .where((expression) => {
-        const member = expression.exists(
-          expression
-            .selectFrom("membership")
-            .select("membership.version_added")
-            .where("membership.repository_id", "=", repositoryId)
-            .where("membership.unit_kind", "=", "manifest")
-            .whereRef("membership.unit_key", "=", "manifest_child.child_digest")
-            .where(inVersion(version)),
-        );
-        if (isPinned) return member;
-        const pending = expression.exists(
-          expression
-            .selectFrom("pending")
-            .select("pending.added_at")
-            .where("pending.repository_id", "=", repositoryId)
-            .where("pending.unit_kind", "=", "manifest")
-            .whereRef("pending.unit_key", "=", "manifest_child.child_digest"),
-        );
-        return expression.or([member, pending]);
-      })
-      .limit(MAX_INSTANCES + 1)
-      .execute();
-    return rows.map((row) => row.child_digest);
   }
 
   async #judgeInstances(
